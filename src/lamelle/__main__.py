@@ -1,0 +1,5 @@
+"""`python -m lamelle` is the `lamelle` command."""
+
+from lamelle.ops.cli import main
+
+main()

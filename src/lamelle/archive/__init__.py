@@ -1,0 +1,1 @@
+"""Every image once, for as long as policy says."""

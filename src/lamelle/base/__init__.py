@@ -1,0 +1,1 @@
+"""The ground: errors, identifiers, clock, database, events, jobs, telemetry. No word of medicine."""

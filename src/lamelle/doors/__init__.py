@@ -1,0 +1,1 @@
+"""Protocols only: parse, ask a room, answer. No rule lives here."""

@@ -1,0 +1,1 @@
+"""What the HTTP doors share: errors to statuses, content negotiation."""

@@ -1,0 +1,1 @@
+"""Settings, wiring, serving, command line, health, demo."""
