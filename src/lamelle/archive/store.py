@@ -1,0 +1,41 @@
+"""The archive as doors are given it: its catalogue, blobs, way in and way out, opened from settings."""
+
+from dataclasses import dataclass
+
+from lamelle.archive.blobs import BlobStore
+from lamelle.archive.blobstores import connect
+from lamelle.archive.ingest import Ingest
+from lamelle.archive.retrieve import Retrieve
+from lamelle.archive.settings import ArchiveSettings
+from lamelle.base.clock import Clock, SystemClock
+from lamelle.base.db import Database
+
+__all__ = ["Archive", "ArchiveSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """One open archive; share it between threads, open it anew in each process."""
+
+    db: Database
+    blobs: BlobStore
+    ingest: Ingest
+    retrieve: Retrieve
+    clock: Clock
+    settings: ArchiveSettings
+
+    @classmethod
+    def open(cls, settings: ArchiveSettings, clock: Clock | None = None) -> "Archive":
+        """Connect, bring the schema up to date, remove what dead processes left half received."""
+        clock = clock or SystemClock()
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        db = Database(settings.database)
+        db.migrate()
+        blobs = connect(settings)
+        blobs.reap()
+        return cls(db, blobs, Ingest(db, blobs, clock, settings), Retrieve(db, blobs, settings), clock, settings)
+
+    def close(self) -> None:
+        """Give back files and connections."""
+        self.blobs.close()
+        self.db.close()

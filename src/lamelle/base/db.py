@@ -1,0 +1,128 @@
+"""The catalogue's engine: SQLite (default) or PostgreSQL behind SQLAlchemy Core, with explicit transactions.
+
+No table lives here: a room declares its own on `schema`.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+from sqlalchemy.engine import make_url
+
+from lamelle.base.errors import Unavailable
+
+schema = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+"""Every table of the catalogue, whichever room declares it."""
+
+# Byte order on both engines, so that prefixes, ranges and the order of results agree.
+Word = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+# SQLite gives row ids only to INTEGER columns.
+Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+BUSY_TIMEOUT_S = 30
+"""How long a writer waits for another process's transaction before it gives up."""
+CACHE_KIB = 65536
+"""SQLite page cache of one connection: the upper levels of the indexes of a million studies."""
+MIGRATION_LOCK = 0x1A3E11E
+"""Advisory lock under which one process migrates a PostgreSQL catalogue."""
+
+
+class Database:
+    """One catalogue; share it between threads, make a new one after a fork."""
+
+    def __init__(self, url: str, *, migrations: str = "lamelle.archive:migrations") -> None:
+        self.url = make_url(url)
+        self.dialect = self.url.get_backend_name()
+        self._migrations = migrations
+        self._writer = threading.Lock()
+        if self.dialect == "sqlite":
+            if self.url.database:
+                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            self.engine = sa.create_engine(
+                self.url, pool_size=16, max_overflow=64, connect_args={"timeout": BUSY_TIMEOUT_S}
+            )
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            self.engine = sa.create_engine(self.url, pool_size=16, max_overflow=64, pool_pre_ping=True)
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """One consistent view; on SQLite a deferred transaction that never waits for a writer."""
+        options: dict[str, Any] = {}
+        if self.dialect == "postgresql":
+            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        with _named_errors(), self.engine.connect() as connection:
+            with connection.execution_options(**options).begin():
+                yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """One transaction that commits on leaving and rolls back on an error.
+
+        SQLite allows one writer: threads queue on a lock here, processes on the file's.
+        """
+        if self.dialect != "sqlite":
+            with _named_errors(), self.engine.connect() as connection, connection.begin():
+                yield connection
+            return
+        with self._writer, _named_errors(), self.engine.connect() as connection:
+            with connection.execution_options(immediate=True).begin():
+                yield connection
+
+    def migrate(self) -> None:
+        """Bring the schema to this version; several processes may call it at once."""
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", self._migrations)
+        with self.write() as connection:
+            if self.dialect == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # the driver opens no transaction by itself; _begin_sqlite does
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA temp_store=MEMORY")
+    cursor.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    """A database that is lost, locked or full is Unavailable; every other error is a bug and stays itself."""
+    try:
+        yield
+    except exc.OperationalError as error:
+        full = "disk is full" in str(error.orig) or "No space left" in str(error.orig)
+        code = "storage_full" if full else "database_unavailable"
+        # The driver's text may quote values: patient data stays out of the message.
+        raise Unavailable(code, f"the catalogue does not answer ({type(error.orig).__name__})") from error
