@@ -1,0 +1,132 @@
+"""What a process tells its operators: log lines and counters. Neither ever holds what a request or a file says.
+
+A room declares its counters as data (`STORED = Counter("lamelle_stored_total", "...", ("door",))`); nothing is
+registered before the first use, so that workers find the shared folder of counters that their parent prepared.
+"""
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+import prometheus_client
+import structlog
+
+TRUSTED = ("_granian", "alembic")
+"""Libraries whose messages never quote data; of all others only the place that spoke is logged."""
+LATENCY_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+
+
+def configure(level: str = "info", form: str = "auto", stream: TextIO | None = None) -> None:
+    """Log to standard error, text for a terminal, else one JSON object a line; libraries' logs and warnings too."""
+    stream = stream or sys.stderr
+    readable = form == "text" or (form == "auto" and stream.isatty())
+    severity = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.dev.ConsoleRenderer(colors=stream.isatty()) if readable else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(severity),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    logging.captureWarnings(True)
+    root = logging.getLogger()
+    root.handlers[:] = [_Forward()]
+    root.setLevel(max(severity, logging.WARNING))
+    logging.getLogger("_granian").setLevel(severity)
+
+
+def log(event: str, *, level: str = "info", **facts: Any) -> None:
+    """One line: a past-tense event and facts about it (counts, sizes, UIDs, codes); never patient data."""
+    getattr(structlog.get_logger(), level)(event, **facts)
+
+
+@contextmanager
+def bound(**facts: Any) -> Iterator[None]:
+    """Facts on every line logged inside, such as the request's id."""
+    with structlog.contextvars.bound_contextvars(**facts):
+        yield
+
+
+def trace(error: BaseException) -> dict[str, Any]:
+    """An error as facts: its type and where it happened; its message may quote data and stays out."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return {
+        "error": type(error).__qualname__,
+        "at": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+    }
+
+
+class _Forward(logging.Handler):
+    """Hands the standard library's log records to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        facts: dict[str, Any] = {"library": record.name, "level": record.levelname.lower()}
+        if record.name.startswith(TRUSTED):
+            facts["message"] = record.getMessage()
+        else:
+            facts["where"] = f"{record.module}:{record.lineno}"
+        if record.exc_info and record.exc_info[1] is not None:
+            facts.update(trace(record.exc_info[1]))
+        level = facts.pop("level")
+        log(
+            "library_said",
+            level=level if level in ("debug", "info", "warning", "error", "critical") else "info",
+            **facts,
+        )
+
+
+# -- counters --------------------------------------------------------------------------------------------------------
+
+declared: "dict[str, Counter | Histogram]" = {}
+"""Every counter and histogram of every imported room, by name."""
+
+
+class Counter:
+    """A number that only grows, for each combination of its labels."""
+
+    kind = "counter"
+
+    def __init__(self, name: str, about: str, labels: Sequence[str] = ()) -> None:
+        self.name, self.about, self.labels = name, about, tuple(labels)
+        self._metric: prometheus_client.Counter | None = None
+        self._children: dict[tuple[str, ...], prometheus_client.Counter] = {}
+        declared[name] = self
+
+    def add(self, amount: float = 1, *values: str) -> None:
+        """Add `amount` under these label values, which must come from a small fixed set."""
+        child = self._children.get(values)
+        if child is None:
+            self._metric = self._metric or prometheus_client.Counter(self.name, self.about, self.labels)
+            child = self._children[values] = self._metric.labels(*values) if values else self._metric
+        child.inc(amount)
+
+
+class Histogram:
+    """How often values fell in each bucket, for each combination of its labels."""
+
+    kind = "histogram"
+
+    def __init__(
+        self, name: str, about: str, labels: Sequence[str] = (), buckets: Sequence[float] = LATENCY_BUCKETS_S
+    ) -> None:
+        self.name, self.about, self.labels, self.buckets = name, about, tuple(labels), tuple(buckets)
+        self._metric: prometheus_client.Histogram | None = None
+        self._children: dict[tuple[str, ...], prometheus_client.Histogram] = {}
+        declared[name] = self
+
+    def observe(self, value: float, *values: str) -> None:
+        """Record one value under these label values."""
+        child = self._children.get(values)
+        if child is None:
+            self._metric = self._metric or prometheus_client.Histogram(
+                self.name, self.about, self.labels, buckets=self.buckets
+            )
+            child = self._children[values] = self._metric.labels(*values) if values else self._metric
+        child.observe(value)

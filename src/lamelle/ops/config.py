@@ -1,0 +1,327 @@
+"""Settings: defaults < TOML file < `LAMELLE_*` environment < command line, read once into one frozen tree.
+
+The sections are the rooms' own frozen dataclasses; this file only fills them. Nothing else reads the environment.
+"""
+
+import difflib
+import json
+import os
+import tomllib
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from lamelle.archive.settings import ArchiveSettings
+from lamelle.base.errors import Invalid
+
+PREFIX = "LAMELLE_"
+FILE_VARIABLE = "LAMELLE_CONFIG"
+SECRETS = frozenset({"archive.database_url", "archive.s3_access_key", "archive.s3_secret_key"})
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """How `lamelle serve` listens, works and stops."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; loopback only, because there is no sign-in yet (ADR 0008)."""
+    port: int = 8042
+    """TCP port; 0 takes any free one and says which."""
+    workers: int = 2
+    """Processes answering requests; one for each core is a good start, as one process uses one core."""
+    unsafe_network: bool = False
+    """Allow a `host` that others can reach although nobody signs in: only behind a proxy that checks who asks."""
+    stop_timeout_s: int = 30
+    """Seconds that requests in flight get to finish after SIGTERM; whole studies take the longest."""
+    access_log: Literal["all", "some", "errors", "none"] = "some"
+    """Requests worth a line; `some` leaves out tiles and frames that went well, which /metrics counts."""
+    low_space_bytes: int = 1 << 30
+    """Free bytes below which /health answers 503: enough for the slide being received to end well."""
+
+    def __post_init__(self) -> None:
+        _within("serve.port", self.port, 0, 65535)
+        _within("serve.workers", self.workers, 1, 256)
+        _within("serve.stop_timeout_s", self.stop_timeout_s, 1, 3600)
+        _within("serve.low_space_bytes", self.low_space_bytes, 0, 1 << 50)
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is logged, and how it looks."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severity worth a line."""
+    format: Literal["auto", "json", "text"] = "auto"
+    """`auto` writes text for a person at a terminal and JSON lines for everything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings; each section is handed to the room it is named after."""
+
+    archive: ArchiveSettings = field(default_factory=lambda: ArchiveSettings(Path("lamelle-data")))
+    serve: ServeSettings = field(default_factory=ServeSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+
+
+def _within(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise Invalid("bad_setting", f"{name} is {value}; allowed: {low} to {high}")
+
+
+DEFAULTS = Settings()
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+
+def load(
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Settings:
+    """The effective settings.
+
+    `overrides` maps dotted names ("serve.port") to values; None leaves the setting alone.
+
+    Raises: Invalid bad_setting naming the setting and what is allowed.
+    """
+    environment = os.environ if environment is None else environment
+    file = file or (Path(environment[FILE_VARIABLE]) if environment.get(FILE_VARIABLE) else None)
+    values: dict[str, Any] = {}
+    if file is not None:
+        values.update(_from_file(file))
+    for name in names():
+        if (text := environment.get(variable(name))) is not None:
+            values[name] = text
+    values.update({name: value for name, value in (overrides or {}).items() if value is not None})
+    return _build(values)
+
+
+def names() -> Iterator[str]:
+    """Every setting's dotted name, in order."""
+    for section, kind in sections().items():
+        yield from (f"{section}.{item.name}" for item in fields(kind))
+
+
+def sections() -> dict[str, Any]:
+    """Section name to its dataclass."""
+    return get_type_hints(Settings)
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting: `serve.port` is LAMELLE_SERVE_PORT."""
+    return PREFIX + name.replace(".", "_").upper()
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """`LAMELLE_*` names that mean nothing here: a typing error, or Kubernetes' service links (so no error)."""
+    known = {variable(name) for name in names()} | {FILE_VARIABLE}
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Invalid("bad_setting", f"the settings file {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Invalid("bad_setting", f"the settings file {path} is not TOML: {error}") from error
+    values: dict[str, Any] = {}
+    for section, content in tree.items():
+        if not isinstance(content, dict):
+            raise Invalid("bad_setting", f"{section} in {path} stands outside a section; {_choices(section)}")
+        for key, value in content.items():
+            if f"{section}.{key}" not in set(names()):
+                raise Invalid("bad_setting", f"{section}.{key} in {path} is no setting; {_choices(f'{section}.{key}')}")
+            values[f"{section}.{key}"] = value
+    return values
+
+
+def _choices(name: str) -> str:
+    near = difflib.get_close_matches(name, names(), n=1, cutoff=0.3)
+    return f"did you mean {near[0]}?" if near else "docs/reference/settings.md lists them all"
+
+
+def _build(values: Mapping[str, Any]) -> Settings:
+    built = {}
+    for section, kind in sections().items():
+        hints = get_type_hints(kind)
+        given = {
+            item.name: convert(f"{section}.{item.name}", hints[item.name], values[f"{section}.{item.name}"])
+            for item in fields(kind)
+            if f"{section}.{item.name}" in values
+        }
+        try:
+            built[section] = replace(getattr(DEFAULTS, section), **given)
+        except ValueError as error:
+            raise Invalid("bad_setting", f"{section}: {error}") from error
+    return Settings(**built)
+
+
+def convert(name: str, hint: Any, given: Any) -> Any:
+    """`given` (TOML or text) as the field's type."""
+    try:
+        return _convert(hint, given)
+    except (ValueError, TypeError, KeyError) as error:
+        shown = "" if name in SECRETS else f" is {given!r}"
+        raise Invalid("bad_setting", f"{name}{shown}; allowed: {allowed(hint)}") from error
+
+
+def _convert(hint: Any, given: Any) -> Any:
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _convert_union(args, given)
+    if origin is Literal:
+        return next(choice for choice in (*args, _Refuse) if _matches(choice, given))
+    if origin in (tuple, frozenset):
+        items = _items(given)
+        return origin(_convert(args[0], item) for item in items)
+    if origin in (dict, Mapping):
+        table = json.loads(given) if isinstance(given, str) else given
+        return {_convert(args[0], key): _convert(args[1], value) for key, value in table.items()}
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _convert_table(hint, given)
+    return _convert_plain(hint, given)
+
+
+class _Refuse:
+    """Ends a Literal's choices: nothing fits."""
+
+
+def _matches(choice: Any, given: Any) -> bool:
+    if choice is _Refuse:
+        raise ValueError(given)
+    return bool(str(choice) == str(given))
+
+
+def _convert_union(args: tuple[Any, ...], given: Any) -> Any:
+    if type(None) in args and given in ("", "none", None):
+        return None
+    for hint in args:
+        if hint is not type(None):
+            try:
+                return _convert(hint, given)
+            except (ValueError, TypeError, KeyError):
+                continue
+    raise ValueError(given)
+
+
+def _convert_table(kind: type[Any], given: Any) -> Any:
+    table = json.loads(given) if isinstance(given, str) else given
+    hints = get_type_hints(kind)
+    return kind(**{key: _convert(hints[key], value) for key, value in table.items()})
+
+
+def _convert_plain(hint: Any, given: Any) -> Any:
+    if hint is bool:
+        return {
+            "true": True,
+            "1": True,
+            "yes": True,
+            "on": True,
+            "false": False,
+            "0": False,
+            "no": False,
+            "off": False,
+        }[str(given).lower()]
+    if hint in (int, float):
+        if isinstance(given, bool) or (hint is int and isinstance(given, float)):
+            raise ValueError(given)
+        return hint(given)
+    if hint is Path:
+        return Path(str(given)).expanduser()
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return hint(given)
+    if not isinstance(given, str):
+        raise ValueError(given)
+    return given
+
+
+def _items(given: Any) -> list[Any]:
+    if isinstance(given, str):
+        given = (
+            json.loads(given) if given.startswith("[") else [part.strip() for part in given.split(",") if part.strip()]
+        )
+    if not isinstance(given, (list, tuple, set, frozenset)):
+        raise ValueError(given)
+    return list(given)
+
+
+def allowed(hint: Any) -> str:
+    """What a setting of this type may be, for a person."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join("none" if arg is type(None) else allowed(arg) for arg in args)
+    if origin is Literal:
+        return ", ".join(str(arg) for arg in args)
+    if origin in (tuple, frozenset):
+        return f"a list, each {allowed(args[0])}"
+    if origin in (dict, Mapping):
+        return f"a table of {allowed(args[1])}"
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return ", ".join(str(item.value) for item in hint)
+    if is_dataclass(hint) and isinstance(hint, type):
+        return "a table of " + ", ".join(item.name for item in fields(hint))
+    return {bool: "true or false", int: "a whole number", float: "a number", Path: "a path"}.get(hint, "text")
+
+
+# -- handing on ------------------------------------------------------------------------------------------------------
+
+
+def to_environment(settings: Settings) -> dict[str, str]:
+    """The same settings as variables, for the processes a server starts; `load` of it gives `settings` again."""
+    return {variable(name): text(value) for name, value in items(settings) if value != default(name)}
+
+
+def items(settings: Settings) -> Iterator[tuple[str, Any]]:
+    """Dotted name and effective value of every setting."""
+    for name in names():
+        section, key = name.split(".")
+        yield name, getattr(getattr(settings, section), key)
+
+
+def shown(settings: Settings) -> dict[str, str]:
+    """Name to text, secrets hidden."""
+    return {name: _hidden(text(value)) if name in SECRETS else text(value) for name, value in items(settings)}
+
+
+def _hidden(text: str) -> str:
+    """Of a URL the host may be seen; of anything else nothing."""
+    head, at, tail = text.rpartition("@")
+    if at:
+        return f"{head.split('://')[0]}://***@{tail}"
+    return text if "://" in text or not text else "***"
+
+
+def default(name: str) -> Any:
+    """What a setting is when nobody says otherwise."""
+    section, key = name.split(".")
+    return getattr(getattr(DEFAULTS, section), key)
+
+
+def text(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (tuple, frozenset, dict)) or is_dataclass(value):
+        return json.dumps(_plain(value), ensure_ascii=False)
+    return str(value.value if isinstance(value, Enum) else value)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(_plain(item) for item in value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (Path, Enum)):
+        return str(value.value if isinstance(value, Enum) else value)
+    return value

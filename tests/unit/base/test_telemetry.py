@@ -1,0 +1,78 @@
+"""Log lines are JSON and hold no data; counters appear on first use."""
+
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import prometheus_client
+import pytest
+import structlog
+
+from lamelle.base import telemetry
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    stream = io.StringIO()
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    telemetry.configure("info", "json", stream)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
+
+
+def parsed(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_is_one_json_object_with_its_facts(lines: io.StringIO) -> None:
+    with telemetry.bound(request="r1"):
+        telemetry.log("instance_stored", size=12)
+    (line,) = parsed(lines)
+    assert line["event"] == "instance_stored"
+    assert (line["size"], line["request"], line["level"]) == (12, "r1", "info")
+    assert line["timestamp"].endswith("Z")
+
+
+def test_lines_below_the_level_are_dropped(lines: io.StringIO) -> None:
+    telemetry.log("noise", level="debug")
+    assert parsed(lines) == []
+
+
+def test_a_library_is_named_but_not_quoted(lines: io.StringIO) -> None:
+    logging.getLogger("pydicom").warning("value %s is odd", "DUPONT^JEAN")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("Invalid value 'DUPONT^JEAN'", UserWarning, stacklevel=1)
+    assert "DUPONT" not in lines.getvalue()
+    assert [line["library"] for line in parsed(lines)] == ["pydicom", "py.warnings"]
+
+
+def test_the_message_of_an_exception_is_not_logged(lines: io.StringIO) -> None:
+    try:
+        int("DUPONT")
+    except ValueError:
+        logging.getLogger("any").exception("failed")
+    (line,) = parsed(lines)
+    assert line["error"] == "ValueError"
+    assert line["at"][0].endswith("test_the_message_of_an_exception_is_not_logged")
+    assert "DUPONT" not in lines.getvalue()
+
+
+def test_counters_are_declared_at_once_and_registered_on_first_use() -> None:
+    counter = telemetry.Counter("lamelle_test_sheep_total", "Sheep.", ("colour",))
+    histogram = telemetry.Histogram("lamelle_test_leaps_seconds", "Leaps.", buckets=(1, 2))
+    assert telemetry.declared["lamelle_test_sheep_total"] is counter
+    assert prometheus_client.REGISTRY.get_sample_value("lamelle_test_sheep_total", {"colour": "black"}) is None
+    counter.add(2, "black")
+    counter.add(1, "black")
+    histogram.observe(1.5)
+    assert prometheus_client.REGISTRY.get_sample_value("lamelle_test_sheep_total", {"colour": "black"}) == 3
+    assert prometheus_client.REGISTRY.get_sample_value("lamelle_test_leaps_seconds_bucket", {"le": "2.0"}) == 1
+    del telemetry.declared["lamelle_test_sheep_total"], telemetry.declared["lamelle_test_leaps_seconds"]

@@ -1,0 +1,139 @@
+"""Settings: precedence, types, errors that name the setting, and the way to child processes and back."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from lamelle.base.errors import Invalid
+from lamelle.ops import config
+
+
+def test_precedence_is_defaults_file_environment_command_line(tmp_path: Path) -> None:
+    file = tmp_path / "lamelle.toml"
+    file.write_text("[serve]\nport = 1\nworkers = 7\nstop_timeout_s = 9\n")
+    settings = config.load(
+        file, {"LAMELLE_SERVE_PORT": "2", "LAMELLE_SERVE_WORKERS": "8"}, {"serve.port": 3, "serve.host": None}
+    )
+    serve = settings.serve
+    assert (serve.port, serve.workers, serve.stop_timeout_s, serve.host) == (3, 8, 9, "127.0.0.1")
+
+
+def test_the_file_may_be_named_by_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "lamelle.toml"
+    file.write_text('[archive]\ndata_dir = "/srv/lamelle"\n')
+    assert config.load(None, {"LAMELLE_CONFIG": str(file)}).archive.data_dir == Path("/srv/lamelle")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("LAMELLE_SERVE_PORT", "abc", "serve.port is 'abc'; allowed: a whole number"),
+        ("LAMELLE_SERVE_PORT", "70000", "serve.port is 70000; allowed: 0 to 65535"),
+        ("LAMELLE_SERVE_PORT", "1.5", "serve.port is '1.5'; allowed: a whole number"),
+        ("LAMELLE_SERVE_UNSAFE_NETWORK", "perhaps", "allowed: true or false"),
+        ("LAMELLE_LOG_LEVEL", "loud", "log.level is 'loud'; allowed: debug, info, warning, error"),
+    ],
+)
+def test_an_error_names_the_setting_and_what_is_allowed(name: str, text: str, said: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        config.load(None, {name: text})
+    assert caught.value.code == "bad_setting"
+    assert said in caught.value.message
+
+
+def test_a_wrong_name_in_the_file_is_refused_with_a_guess(tmp_path: Path) -> None:
+    file = tmp_path / "lamelle.toml"
+    file.write_text("[serve]\nprot = 1\n")
+    with pytest.raises(Invalid, match=r"serve\.prot .* did you mean serve\.port\?"):
+        config.load(file, {})
+
+
+@pytest.mark.parametrize("content", ["port = 1\n", "[serve\n", "\x00"])
+def test_a_broken_file_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "lamelle.toml"
+    file.write_text(content)
+    with pytest.raises(Invalid):
+        config.load(file, {})
+    with pytest.raises(Invalid, match="cannot be read"):
+        config.load(tmp_path / "missing.toml", {})
+
+
+def test_environment_and_back_gives_the_same_settings() -> None:
+    settings = config.load(
+        None,
+        {},
+        {"archive.data_dir": "/srv/x", "serve.port": 0, "serve.unsafe_network": True, "log.level": "debug"},
+    )
+    assert config.load(None, config.to_environment(settings)) == settings
+    assert config.to_environment(config.load(None, {})) == {}
+
+
+@pytest.mark.parametrize("name", list(config.names()))
+def test_every_default_survives_the_way_through_text(name: str) -> None:
+    settings = config.load(None, {config.variable(name): config.text(config.default(name))})
+    assert settings == config.load(None, {})
+
+
+def test_unknown_variables_are_named() -> None:
+    environment = {"LAMELLE_SERVE_PROT": "1", "LAMELLE_CONFIG": "x", "LAMELLE_SERVE_PORT": "1", "PATH": ""}
+    assert config.unknown_variables(environment) == ["LAMELLE_SERVE_PROT"]
+
+
+def test_secrets_are_hidden() -> None:
+    settings = config.load(
+        None,
+        {},
+        {"archive.database_url": "postgresql+psycopg://me:word@db/lamelle", "archive.s3_secret_key": "word"},
+    )
+    shown = config.shown(settings)
+    assert "word" not in "".join(shown.values())
+    assert shown["archive.database_url"] == "postgresql+psycopg://***@db/lamelle"
+
+
+def test_a_wrong_secret_is_not_quoted() -> None:
+    with pytest.raises(Invalid) as caught:
+        config.load(None, {}, {"archive.s3_secret_key": 12345})
+    assert "12345" not in caught.value.message
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    path: Path
+    kind: Literal["a", "b"] = "a"
+
+
+@dataclass(frozen=True, slots=True)
+class Wide:
+    words: tuple[str, ...] = ()
+    maybe: int | None = None
+    tables: tuple[Nested, ...] = ()
+    ratio: float = 1.0
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "value"),
+    [
+        ("words", "a, b", ("a", "b")),
+        ("words", '["a,b"]', ("a,b",)),
+        ("words", ["a"], ("a",)),
+        ("maybe", "none", None),
+        ("maybe", "3", 3),
+        ("tables", '[{"path": "/x", "kind": "b"}]', (Nested(Path("/x"), "b"),)),
+        ("tables", [{"path": "/x"}], (Nested(Path("/x")),)),
+        ("ratio", 2, 2.0),
+    ],
+)
+def test_types_a_room_may_use(field: str, given: object, value: object) -> None:
+    hints = {item.name: item.type for item in fields(Wide)}
+    assert config.convert(field, hints[field], given) == value
+
+
+@pytest.mark.parametrize(
+    ("field", "given"), [("maybe", "x"), ("tables", [{"paht": "/x"}]), ("tables", "{"), ("words", 3)]
+)
+def test_what_does_not_fit_is_refused(field: str, given: object) -> None:
+    hints = {item.name: item.type for item in fields(Wide)}
+    with pytest.raises(Invalid):
+        config.convert(field, hints[field], given)
