@@ -224,7 +224,7 @@ class PixelData:
     encapsulated: bool
 
 
-def native(  # noqa: PLR0917
+def native(
     pixels: PixelData, rows: int, columns: int, samples: int, bits_allocated: int, frames: int
 ) -> "NativeFrames":
     """Ranges of native frames. For native YBR_FULL_422 give 2 samples: chroma is kept for every second pixel.
