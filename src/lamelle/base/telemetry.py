@@ -5,17 +5,23 @@ registered before the first use, so that workers find the shared folder of count
 """
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO
 
 import prometheus_client
 import structlog
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 TRUSTED = ("_granian", "alembic")
 """Libraries whose messages never quote data; of all others only the place that spoke is logged."""
+SHARED_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Prometheus-client's name for the folder where processes share their counts; ops sets it before any worker starts."""
 LATENCY_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 
 
@@ -55,12 +61,11 @@ def bound(**facts: Any) -> Iterator[None]:
 
 
 def trace(error: BaseException) -> dict[str, Any]:
-    """An error as facts: its type and where it happened; its message may quote data and stays out."""
+    """An error as facts: its type and where it happened (our lines and the last); its message may quote data."""
     frames = traceback.extract_tb(error.__traceback__)
-    return {
-        "error": type(error).__qualname__,
-        "at": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
-    }
+    ours = [frame for frame in frames[:-1] if "lamelle" in frame.filename] + frames[-1:]
+    at = [f"{'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno} {frame.name}" for frame in ours]
+    return {"error": type(error).__qualname__, "at": at}
 
 
 class _Forward(logging.Handler):
@@ -80,6 +85,19 @@ class _Forward(logging.Handler):
             level=level if level in ("debug", "info", "warning", "error", "critical") else "info",
             **facts,
         )
+
+
+def expose(*collectors: Collector) -> bytes:
+    """All counters in Prometheus' text form, of every worker when they share a folder, and those of `collectors`."""
+    registry = prometheus_client.CollectorRegistry()
+    if SHARED_VARIABLE in os.environ:
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    else:
+        registry = prometheus_client.REGISTRY
+    own = prometheus_client.CollectorRegistry()
+    for collector in collectors:
+        own.register(collector)
+    return prometheus_client.generate_latest(registry) + prometheus_client.generate_latest(own)
 
 
 # -- counters --------------------------------------------------------------------------------------------------------

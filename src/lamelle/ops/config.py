@@ -38,14 +38,11 @@ class ServeSettings:
     """Seconds that requests in flight get to finish after SIGTERM; whole studies take the longest."""
     access_log: Literal["all", "some", "errors", "none"] = "some"
     """Requests worth a line; `some` leaves out tiles and frames that went well, which /metrics counts."""
-    low_space_bytes: int = 1 << 30
-    """Free bytes below which /health answers 503: enough for the slide being received to end well."""
 
     def __post_init__(self) -> None:
         _within("serve.port", self.port, 0, 65535)
         _within("serve.workers", self.workers, 1, 256)
         _within("serve.stop_timeout_s", self.stop_timeout_s, 1, 3600)
-        _within("serve.low_space_bytes", self.low_space_bytes, 0, 1 << 50)
 
 
 @dataclass(frozen=True, slots=True)
