@@ -7,7 +7,7 @@ codestream and checked before a decoder allocates.
 import struct
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import imagecodecs
@@ -96,6 +96,18 @@ def pixel_format(dataset: Dataset) -> PixelFormat:
     return form
 
 
+def with_vr(form: PixelFormat, vr: str) -> PixelFormat:
+    """The format for pixel data of a VR, when the header was read without its pixel data."""
+    return replace(form, word_vr=vr == "OW", float_kind=form.float_kind or vr in {"OF", "OD"})
+
+
+def packed(samples: Samples, form: PixelFormat) -> bytes:
+    """Samples as native little-endian bytes; single bits packed, the first in the lowest."""
+    if form.bits_allocated == 1:
+        return np.packbits(samples.reshape(-1), bitorder="little").tobytes()
+    return samples.tobytes()
+
+
 def number(dataset: Dataset, keyword: str) -> int:
     """A numeric attribute, 0 when it is absent or no number."""
     try:
@@ -127,7 +139,7 @@ def decode(data: bytes, transfer_syntax: str, form: PixelFormat) -> Samples:
         samples = np.asarray(decoder(data, form))
     except (Invalid, TooLarge, Unsupported):
         raise
-    except Exception as error:  # noqa: BLE001 - each codec has its own exception type; the text may quote bytes
+    except Exception as error:
         raise Invalid("bad_frame", f"a frame of {len(data)} bytes cannot be decoded") from error
     if samples.ndim == 3 and samples.shape[2] == 1:
         samples = samples[:, :, 0]
@@ -225,7 +237,7 @@ def _rle(data: bytes, form: PixelFormat) -> Samples:
     width = max(1, form.bits_allocated // 8)
     pixels = form.rows * form.columns
     if form.bits_allocated == 1 and count == 1 and 64 <= offsets[0] <= len(data):
-        return _native(imagecodecs.packbits_decode(data[offsets[0] :]), form, big=False)
+        return _native(bytes(imagecodecs.packbits_decode(data[offsets[0] :])), form, big=False)
     if count != form.samples * width or any(offset > len(data) for offset in offsets[:count]):
         raise Invalid("bad_frame", f"an RLE frame has {count} segments, {form.samples * width} expected")
     out = np.zeros((form.samples, pixels, width), np.uint8)
@@ -323,7 +335,8 @@ def _says_colour(data: bytes) -> bool:
     """Whether an Adobe or a JFIF marker tells the decoder how colour was coded."""
     return any(
         # Decoders know an Adobe segment only by its full length of 14.
-        (marker == 0xEE and data[at : at + 5] == b"Adobe" and data[at - 2 : at] >= b"\x00\x0e") or (marker == 0xE0 and data[at : at + 4] == b"JFIF")
+        (marker == 0xEE and data[at : at + 5] == b"Adobe" and data[at - 2 : at] >= b"\x00\x0e")
+        or (marker == 0xE0 and data[at : at + 4] == b"JFIF")
         for marker, at in _segments(data)
     )
 

@@ -17,7 +17,7 @@ from lamelle.base.errors import Invalid, TooLarge, Unsupported
 from lamelle.dicom import icc, pixels
 from lamelle.dicom.pixels import PixelFormat, Samples
 
-Picture = NDArray[np.uint8]
+Picture = NDArray[Any]
 Function = Literal["linear", "linear-exact", "sigmoid"]
 FUNCTIONS: Final[tuple[Function, ...]] = ("linear", "linear-exact", "sigmoid")
 SIDE_LIMIT: Final = 16384
@@ -151,7 +151,7 @@ def _stored_bits(samples: Samples, form: PixelFormat) -> Samples:
     return np.where(kept & sign, kept.astype(np.int64) - (sign << 1), kept)
 
 
-def _windowed(values: NDArray[Any], window: Window) -> NDArray[Any]:
+def _windowed(values: NDArray[Any], window: Window) -> Any:
     """Source: PS3.3 C.11.2.1.2.1 (linear), C.11.2.1.3.1 (sigmoid), C.11.2.1.3.2 (linear exact)."""
     center, width = window.center, window.width
     if window.function == "sigmoid":
@@ -179,7 +179,10 @@ def _ybr_to_rgb(ybr: Picture) -> Picture:
 
 
 def sized(image: Picture, viewport: Viewport | None) -> Picture:
-    """Cut, flip and scale into the box with the aspect ratio kept. Raises: Invalid("viewport"), TooLarge("viewport")."""
+    """Cut, flip and scale into the box, the aspect ratio kept.
+
+    Raises: Invalid("viewport"), TooLarge("viewport").
+    """
     if viewport is None:
         return image
     rows, columns = image.shape[:2]
@@ -256,7 +259,7 @@ def _group(dataset: Dataset, keyword: str, frame: int) -> Dataset | None:
         if items and 0 <= index < len(items):
             macro = items[index].get(keyword)
             if macro:
-                return macro[0]  # type: ignore[no-any-return]
+                return macro[0]
     return None
 
 

@@ -117,8 +117,6 @@ def content_type(value: str) -> MediaRange | None:
                 q = min(1.0, max(0.0, float(text)))
             except ValueError:
                 q = 0.0
-            if q != q:
-                q = 0.0
         else:
             parameters.append((name, unquoted(text.strip())))
     return MediaRange(kind, tuple(parameters), q)

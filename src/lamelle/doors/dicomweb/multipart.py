@@ -4,7 +4,7 @@ No HTTP and no DICOM here. Source: RFC 2046 5.1.1, RFC 2387, PS3.18 8.6.
 """
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -65,7 +65,7 @@ class Parser:
         if not self.done:
             raise Invalid("bad_multipart", f"the body ends without a closing delimiter, in or after part {self.parts}")
 
-    def _body(self, data: bytes, at: int) -> Iterator[Event]:
+    def _body(self, data: bytes, at: int) -> Generator[Event, None, int]:
         """Pass part data on up to the next delimiter; returns the position reached."""
         delimiter = self._delimiter
         if self._held:
@@ -107,7 +107,7 @@ class Parser:
         if self._skipped > PREAMBLE_LIMIT:
             raise Invalid("bad_multipart", "no delimiter of the stated boundary in the first 64 KiB")
 
-    def _header(self, data: bytes, at: int) -> Iterator[Event]:
+    def _header(self, data: bytes, at: int) -> Generator[Event, None, int]:
         """Gather what follows a delimiter up to the empty line; returns the position reached."""
         head = self._head
         assert head is not None

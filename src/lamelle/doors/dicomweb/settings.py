@@ -12,7 +12,7 @@ class DicomwebSettings:
     public_url: str = ""
     """Address clients see, up to and without the prefix (behind a proxy); empty: that of each request."""
     strict_accept: bool = False
-    """Answer 406 to a request without Accept, as PS3.18 8.7.5 says; by default it counts as `*/*`, for browsers and curl."""
+    """Answer 406 to a request without Accept, as PS3.18 8.7.5 says; by default it counts as `*/*`."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose pages may call the door (`https://viewer.example`), or `*`; none by default."""
     max_results: int = 1000
