@@ -118,7 +118,7 @@ def _grey(samples: Samples, how: Look, window: Window | None) -> Picture:
     form = how.form
     if form.bits_allocated == 1:
         out = np.where(samples > 0, np.uint8(255), np.uint8(0))
-        return 255 - out if how.inverse else out
+        return np.asarray(255 - out if how.inverse else out)
     if not form.float_kind and form.bits_stored < form.bits_allocated:
         samples = _stored_bits(samples, form)
     values: NDArray[Any]
@@ -139,12 +139,12 @@ def _grey(samples: Samples, how: Look, window: Window | None) -> Picture:
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
         scaled = (values - low) * (255.0 / ((high - low) or 1.0))
     out = np.clip(np.nan_to_num(scaled), 0, 255).round().astype(np.uint8)
-    return 255 - out if how.inverse else out
+    return np.asarray(255 - out if how.inverse else out)
 
 
 def _stored_bits(samples: Samples, form: PixelFormat) -> Samples:
     """Without what lies above Bits Stored (old overlays)."""
-    kept = samples & np.array((1 << form.bits_stored) - 1).astype(samples.dtype)
+    kept: Samples = samples & np.array((1 << form.bits_stored) - 1).astype(samples.dtype)
     if not form.signed:
         return kept
     sign = 1 << (form.bits_stored - 1)
@@ -165,8 +165,8 @@ def _windowed(values: NDArray[Any], window: Window) -> Any:
 
 def _to8(values: NDArray[Any], bits: int) -> Picture:
     if bits <= 8:
-        return np.clip(values, 0, 255).astype(np.uint8)
-    return np.clip(values / float((1 << bits) - 1) * 255.0, 0, 255).round().astype(np.uint8)
+        return np.asarray(np.clip(values, 0, 255).astype(np.uint8))
+    return np.asarray(np.clip(values / float((1 << bits) - 1) * 255.0, 0, 255).round().astype(np.uint8))
 
 
 def _ybr_to_rgb(ybr: Picture) -> Picture:
@@ -175,7 +175,7 @@ def _ybr_to_rgb(ybr: Picture) -> Picture:
     cb -= 128
     cr -= 128
     rgb = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], axis=-1)
-    return np.clip(rgb, 0, 255).round().astype(np.uint8)
+    return np.asarray(np.clip(rgb, 0, 255).round().astype(np.uint8))
 
 
 def sized(image: Picture, viewport: Viewport | None) -> Picture:
@@ -259,7 +259,8 @@ def _group(dataset: Dataset, keyword: str, frame: int) -> Dataset | None:
         if items and 0 <= index < len(items):
             macro = items[index].get(keyword)
             if macro:
-                return macro[0]
+                item: Dataset = macro[0]
+                return item
     return None
 
 
@@ -274,7 +275,7 @@ def _float(value: Any, default: float) -> float:
 def _windows(dataset: Dataset) -> tuple[Window, ...]:
     centers, widths = _floats(dataset.get("WindowCenter")), _floats(dataset.get("WindowWidth"))
     name = str(dataset.get("VOILUTFunction") or "LINEAR").strip().lower().replace("_", "-")
-    function: Function = name if name in FUNCTIONS else "linear"  # type: ignore[assignment]
+    function: Function = next((known for known in FUNCTIONS if known == name), "linear")
     return tuple(
         Window(center, width, function) for center, width in zip(centers, widths, strict=False) if width >= 1e-9
     )

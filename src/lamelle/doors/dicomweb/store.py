@@ -323,7 +323,9 @@ def status_of(outcomes: Sequence[Outcome]) -> int:
 
 def response(outcomes: Sequence[Outcome], base: str) -> dict[str, Any]:
     """The Store Instances Response. Source: PS3.18 Annex I."""
-    kept, failed, others = [], [], []
+    kept: list[Any] = []
+    failed: list[Any] = []
+    others: list[Any] = []
     studies = {outcome.study_uid for outcome in outcomes if outcome.status in {"stored", "duplicate"}}
     for outcome in outcomes:
         item: dict[str, Any] = {}
