@@ -1,17 +1,151 @@
-"""The `lamelle` command."""
+"""The `lamelle` command: parses, calls a room, prints. Exit codes: 0 well, 1 problems found, 2 used wrongly."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
-app = typer.Typer(no_args_is_help=True)
+from lamelle import __version__
+from lamelle.archive.reconcile import Report
+from lamelle.base import telemetry
+from lamelle.base.errors import Invalid, LamelleError
+from lamelle.ops import config
+from lamelle.ops.config import Settings
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
+
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the archive (archive.data_dir).")]
+File = Annotated[Path | None, typer.Option("--config", help="Settings file in TOML (LAMELLE_CONFIG).")]
+
+
+def settings_of(data: Path | None, file: Path | None, **overrides: Any) -> Settings:
+    """The effective settings, with this command line's on top; logging follows them."""
+    named = {name.replace("__", "."): value for name, value in overrides.items()}
+    settings = config.load(file, overrides={"archive.data_dir": data, **named})
+    telemetry.configure(settings.log.level, settings.log.format)
+    return settings
+
+
+@app.command()
+def serve(
+    data: Data = None,
+    file: File = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (serve.host).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one (serve.port).")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that answer (serve.workers).")] = None,
+) -> None:
+    """Serve the archive: DICOMweb, the viewer, watched folders and jobs."""
+    from lamelle.ops import serve as serving
+
+    settings = settings_of(data, file, serve__host=host, serve__port=port, serve__workers=workers)
+    serving.serve(settings, lambda line: print(line, flush=True))
+
+
+@app.command()
+def jobs(
+    data: Data = None,
+    file: File = None,
+    with_parent: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Run jobs and watched folders without answering requests; `serve` does this by itself."""
+    from lamelle.ops import serve as serving
+
+    if with_parent is not None:
+        serving.with_parent(with_parent)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    serving.tend(settings_of(data, file), stop)
+
+
+@app.command()
+def verify(data: Data = None, file: File = None) -> None:
+    """Read every kept byte and compare it with the catalogue."""
+    from lamelle.archive import reconcile
+
+    _reconcile("Verifying", reconcile.verify, settings_of(data, file))
+
+
+@app.command()
+def rebuild(data: Data = None, file: File = None) -> None:
+    """Make the catalogue again from the kept files alone."""
+    from lamelle.archive import reconcile
+
+    _reconcile("Rebuilding", reconcile.rebuild, settings_of(data, file))
+
+
+def _reconcile(title: str, work: Callable[..., Report], settings: Settings) -> None:
+    from lamelle.ops import wiring
+
+    archive = wiring.opened(settings)
+    try:
+        with bar(title) as advance:
+            report = work(archive.db, archive.blobs, advance)
+    finally:
+        archive.close()
+    console = Console()
+    for name in ("missing", "altered", "unreadable", "orphaned"):
+        for key in getattr(report, name):
+            console.print(f"{name}: {key}", highlight=False, soft_wrap=True)
+    console.print(f"{report.instances} instances, {report.size} bytes: {'sound' if report.sound else 'NOT sound'}")
+    if not report.sound:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error, silent when that is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@app.command()
+def doctor(data: Data = None, file: File = None) -> None:
+    """Check what this machine lacks: Python, libraries, codecs, disk, database, port, memory, clock."""
+    from lamelle.ops import doctor as checks
+
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    marks = {"ok": "[green]ok[/]", "advice": "[yellow]advice[/]", "problem": "[red]PROBLEM[/]"}
+    worst = False
+    for finding in checks.examine(settings_of(data, file)):
+        console.print(f"{marks[finding.status]:>18}  {finding.name}: {finding.detail}")
+        if finding.advice:
+            console.print(f"         {finding.advice}")
+        worst = worst or finding.status == "problem"
+    if worst:
+        raise typer.Exit(1)
+
+
+@app.command(name="settings")
+def show_settings(data: Data = None, file: File = None) -> None:
+    """Print the effective settings, without secrets."""
+    table = Table("setting", "value", "variable", box=None)
+    for name, value in config.shown(settings_of(data, file)).items():
+        table.add_row(name, value, config.variable(name))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 @app.command()
 def version() -> None:
     """Print the version."""
-    from importlib.metadata import version as installed
-
-    typer.echo(installed("lamelle"))
+    typer.echo(__version__)
 
 
 def main() -> None:
-    app()
+    """Run the command; an error of ours is one sentence, never a traceback."""
+    try:
+        app()
+    except LamelleError as error:
+        print(f"lamelle: {error.message} ({error.code})", file=sys.stderr)
+        raise SystemExit(2 if isinstance(error, Invalid) and error.code == "bad_setting" else 1) from None

@@ -1,0 +1,174 @@
+"""Requests counted, timed, named and logged on their way in; /metrics. What is counted lives with who counts it."""
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lamelle.archive.store import Archive
+from lamelle.base import telemetry
+from lamelle.base.telemetry import Counter, Histogram
+from lamelle.doors import http
+
+REQUESTS = Counter("lamelle_requests_total", "HTTP requests answered.", ("route", "method", "status"))
+LATENCY = Histogram("lamelle_request_seconds", "From the request's head to the answer's last byte.", ("route",))
+SENT = Counter("lamelle_sent_bytes_total", "Bytes of answers' bodies.", ("route",))
+RECEIVED = Counter("lamelle_received_bytes_total", "Bytes of requests' bodies.", ("route",))
+
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+MOST_ROUTES: Final = 300
+"""Labels are kept for ever: past this many, which only a search for holes makes, requests count as `other`."""
+TILE_ROUTES: Final = ("/frames/*", "/tiles/*/*", "/thumbnail", "/assets/*")
+"""Routes asked thousands of times by one look at a slide."""
+UID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){2,}")
+REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class Observed:
+    """ASGI: counts and times every request, gives it an id, logs it without its query and answers a crash with 500."""
+
+    def __init__(self, app: ASGIApp, words: Iterable[str], access_log: str = "some") -> None:
+        """`words`: path segments that are names of the interface; every other segment is someone's data."""
+        self._app = app
+        self._words = frozenset(words) | {""}
+        self._access_log = access_log
+        self._routes: set[str] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        request_id = _request_id(scope)
+        status, sent, received = 0, 0, 0
+
+        async def counted_send(message: Message) -> None:
+            nonlocal status, sent
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
+            else:
+                sent += len(message.get("body", b""))
+            await send(message)
+
+        async def counted_receive() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            return message
+
+        try:
+            with telemetry.bound(request=request_id.decode()):
+                await self._app(scope, counted_receive, counted_send)
+        except Exception as error:  # noqa: BLE001  the outermost line of a request: it answers and tells
+            telemetry.log("http.crashed", level="error", request=request_id.decode(), **telemetry.trace(error))
+            if status == 0:
+                await crashed(None, error)(scope, counted_receive, counted_send)
+        finally:
+            self._record(scope, status, time.perf_counter() - start, sent, received, request_id)
+
+    def _record(self, scope: Scope, status: int, took_s: float, sent: int, received: int, request_id: bytes) -> None:
+        route = self.route(scope["path"])
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        REQUESTS.add(1, route, method, str(status))
+        LATENCY.observe(took_s, route)
+        if sent:
+            SENT.add(sent, route)
+        if received:
+            RECEIVED.add(received, route)
+        if self._worth_a_line(route, method, status):
+            telemetry.log(
+                "http.answered",
+                level="error" if status >= 500 else "info",
+                request=request_id.decode(),
+                method=method,
+                path=self.public_path(scope["path"]),
+                status=status,
+                took_ms=round(took_s * 1000, 2),
+                sent=sent,
+                received=received,
+            )
+
+    def route(self, path: str) -> str:
+        """The path with `*` for whatever is not a name of the interface."""
+        words = self._words
+        route = "/".join([part if part in words else "*" for part in path.split("/")[:16]])
+        if route not in self._routes:
+            if len(self._routes) >= MOST_ROUTES:
+                return "other"
+            self._routes.add(route)
+        return route
+
+    def public_path(self, path: str) -> str:
+        """The path as it may be logged: names of the interface, UIDs and numbers; `*` for all else."""
+        parts = path.split("/")[:16]
+        return "/".join(
+            part if part in self._words or UID.fullmatch(part) or _is_number(part) else "*" for part in parts
+        )
+
+    def _worth_a_line(self, route: str, method: str, status: int) -> bool:
+        match self._access_log:
+            case "all":
+                return True
+            case "none":
+                return False
+            case "errors":
+                return status >= 400 or status == 0
+        return status >= 400 or status == 0 or method != "GET" or not route.endswith(TILE_ROUTES)
+
+
+def crashed(request: Request | None, error: Exception) -> Response:
+    """The answer to a request that found a bug; the log tells more, under the answer's X-Request-ID."""
+    return http.problem(500, "internal_error", "Lamelle failed; its log tells more under this answer's X-Request-ID")
+
+
+def _request_id(scope: Scope) -> bytes:
+    """The client's X-Request-ID when it is harmless, else a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+            return bytes(value)
+    return uuid.uuid4().hex[:16].encode()
+
+
+def _is_number(part: str) -> bool:
+    return part.isascii() and all(number.isdigit() and len(number) <= 6 for number in part.split(","))
+
+
+# -- /metrics --------------------------------------------------------------------------------------------------------
+
+
+class Now(Collector):
+    """What is true at the moment of asking, read from the archive: no worker counts it."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def collect(self) -> Iterator[Metric]:
+        free = self._archive.blobs.free_bytes()
+        if free is not None:
+            yield GaugeMetricFamily("lamelle_free_bytes", GAUGES["lamelle_free_bytes"][0], free)
+
+
+GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "lamelle_free_bytes": ("Room left where blobs and spools are written.", ()),
+}
+"""Name to description and labels of what `Now` reads."""
+
+
+def endpoint(archive: Archive) -> Callable[[Request], Response]:
+    """GET /metrics in Prometheus' text form, all workers together."""
+    now = Now(archive)
+
+    def metrics(request: Request) -> Response:
+        """Counters of all workers and the state of the node, in Prometheus' text form."""
+        content: Any = telemetry.expose(now)
+        return Response(content, media_type="text/plain; version=0.0.4")
+
+    return metrics

@@ -1,0 +1,236 @@
+"""Writes docs/reference from the code: settings, commands, endpoints, errors, metrics.
+
+`python -m lamelle.ops.reference docs/reference` writes; tests/house compares.
+"""
+
+import ast
+import inspect
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import click
+import typer
+from starlette.routing import Mount, Route
+
+import lamelle
+from lamelle.base import telemetry
+from lamelle.ops import cli, config, metrics, wiring
+from lamelle.ops.config import Settings
+
+NOTE = "<!-- written by `make docs` from the code; a test compares -->"
+PACKAGE = Path(lamelle.__file__).parent
+
+
+def write(folder: Path) -> None:
+    """Write every page into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (folder / f"{name}.md").write_text(text, encoding="utf-8")
+
+
+def pages() -> dict[str, str]:
+    """File stem to content."""
+    return {
+        "settings": settings(),
+        "commands": commands(),
+        "endpoints": endpoints(),
+        "errors": errors(),
+        "metrics": counters(),
+    }
+
+
+# -- settings --------------------------------------------------------------------------------------------------------
+
+
+def settings() -> str:
+    """Every setting with its unit and reason, from the docstrings of the rooms' dataclasses."""
+    parts = [
+        "# Settings",
+        NOTE,
+        "Defaults, then one TOML file (`--config FILE` or `LAMELLE_CONFIG`), then `LAMELLE_*` variables, then the\n"
+        "command line: the later wins. In the file a setting stands in its section, `[serve]` then `port = 8042`.\n"
+        "Lists are TOML arrays; in a variable they are JSON arrays or words between commas. A setting that does not\n"
+        "exist is refused in the file. `lamelle settings` prints what is in effect.",
+    ]
+    for section, kind in config.sections().items():
+        parts.append(f"## [{section}]")
+        parts += [_setting(section, kind, item.name) for item in fields(kind)]
+        parts += [_table(nested) for nested in _nested(kind)]
+    return _page(parts)
+
+
+def _setting(section: str, kind: Any, key: str) -> str:
+    name = f"{section}.{key}"
+    value = config.text(config.default(name))
+    hint = get_type_hints(kind)[key]
+    shown = f"`{value}`" if value else "empty"
+    return f"### {name}\n\n{about(kind)[key]}\n\n`{config.variable(name)}` · {config.allowed(hint)} · default {shown}"
+
+
+def _nested(kind: Any) -> Iterator[Any]:
+    for hint in get_type_hints(kind).values():
+        for part in (hint, *get_args(hint)):
+            if is_dataclass(part) and isinstance(part, type):
+                yield part
+
+
+def _table(kind: Any) -> str:
+    said = about(kind)
+    hints = get_type_hints(kind)
+    rows = [f"| `{item.name}` | {config.allowed(hints[item.name])} | {said[item.name]} |" for item in fields(kind)]
+    return "\n".join(
+        [f"**{kind.__name__}**: {inspect.getdoc(kind)}", "", "| key | allowed | what |", "|---|---|---|", *rows]
+    )
+
+
+def about(kind: Any) -> dict[str, str]:
+    """Field name to the docstring that follows it in the class."""
+    body = ast.parse(inspect.getsource(kind).lstrip()).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in body.body:
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
+            names.append(line.target.id)
+        elif isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and names:
+            found[names[-1]] = " ".join(str(line.value.value).split())
+    return {name: found.get(name, "") for name in names}
+
+
+# -- commands --------------------------------------------------------------------------------------------------------
+
+
+def commands() -> str:
+    """Every command with its options."""
+    parts = [
+        "# Commands",
+        NOTE,
+        "Exit codes: 0 all is well, 1 problems were found, 2 the command was used wrongly.",
+    ]
+    group = typer.main.get_command(cli.app)
+    assert isinstance(group, click.Group) or hasattr(group, "commands")
+    for name, command in sorted(group.commands.items()):
+        if not command.hidden:
+            parts.append(f"## lamelle {name}\n\n{inspect.cleandoc(command.help or '')}")
+            rows = [_parameter(item) for item in command.params if not getattr(item, "hidden", False)]
+            if rows:
+                parts.append("\n".join(["| option | what |", "|---|---|", *rows]))
+    return _page(parts)
+
+
+def _parameter(item: Any) -> str:
+    names = ", ".join([*item.opts, *item.secondary_opts]) if item.param_type_name == "option" else item.name.upper()
+    return f"| `{names}` | {getattr(item, 'help', '') or ''} |"
+
+
+# -- endpoints -------------------------------------------------------------------------------------------------------
+
+
+def endpoints() -> str:
+    """Every path and method the node answers."""
+    parts = [
+        "# Endpoints",
+        NOTE,
+        "Errors are `application/problem+json` (RFC 9457) with a `code` of [errors](errors.md).",
+    ]
+    rows = [f"| `{path}` | {methods} | {what} |" for path, methods, what in routes()]
+    return _page([*parts, "\n".join(["| path | methods | what |", "|---|---|---|", *rows])])
+
+
+def routes() -> list[tuple[str, str, str]]:
+    """(path, methods, first line of the docstring) of every route."""
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = Settings(archive=replace(config.DEFAULTS.archive, data_dir=Path(folder)))
+        archive = wiring.opened(chosen)
+        try:
+            return sorted(set(_routes(wiring.all_routes(archive, chosen), "")))
+        finally:
+            archive.close()
+
+
+def _routes(found: Any, prefix: str) -> Iterator[tuple[str, str, str]]:
+    for route in found:
+        if isinstance(route, Mount):
+            below = list(route.routes or ())
+            yield from _routes(below, prefix + route.path)
+            if not below:
+                yield (f"{prefix}{route.path}/", "GET", _first_line(route.app))
+        elif isinstance(route, Route):
+            methods = " ".join(sorted((route.methods or {"GET"}) - {"HEAD"}))
+            yield (prefix + route.path, methods, _first_line(route.endpoint))
+
+
+def _first_line(thing: Any) -> str:
+    return (inspect.getdoc(thing) or "").split("\n", maxsplit=1)[0]
+
+
+# -- errors and metrics ----------------------------------------------------------------------------------------------
+
+
+def errors() -> str:
+    """Every error code with the kind it belongs to, found where it is raised."""
+    parts = [
+        "# Error codes",
+        NOTE,
+        "A code is stable: scripts may rely on it. The HTTP doors answer with the status beside the kind.\n"
+        "Not found 404, gone 410, conflict 409, invalid 400, too large 413, denied 403, unsupported 501,\n"
+        "unavailable 503; `storage_full` is 507, `not_acceptable` 406, `unsupported_media_type` 415,\n"
+        "`range_not_satisfiable` 416.",
+    ]
+    rows = [f"| `{code}` | {', '.join(sorted(kinds))} | {said} |" for code, (kinds, said) in sorted(codes().items())]
+    return _page([*parts, "\n".join(["| code | kind | for example |", "|---|---|---|", *rows])])
+
+
+def codes() -> dict[str, tuple[set[str], str]]:
+    """Code to kinds and one message, read from every `Kind("code", message)` of the source."""
+    found: dict[str, tuple[set[str], str]] = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or len(node.args) < 2:
+                continue
+            kind = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            code = node.args[0]
+            if kind in KINDS and isinstance(code, ast.Constant) and isinstance(code.value, str):
+                kinds, said = found.setdefault(code.value, (set(), _words(node.args[1])))
+                kinds.add(kind)
+                found[code.value] = (kinds, said or _words(node.args[1]))
+    return found
+
+
+KINDS = ("NotFound", "Gone", "Conflict", "Invalid", "TooLarge", "Denied", "Unsupported", "Unavailable")
+
+
+def _words(message: ast.expr) -> str:
+    """The text of a message, with `…` for what is filled in."""
+    if isinstance(message, ast.Constant):
+        text = str(message.value)
+    elif isinstance(message, ast.JoinedStr):
+        text = "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in message.values)
+    else:
+        return ""
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def counters() -> str:
+    """Every counter, histogram and gauge of /metrics."""
+    wiring.words([])  # importing wiring imported every room, and each declared its own
+    parts = ["# Metrics", NOTE, "`/metrics` gives these in Prometheus' text form, summed over the workers of the node."]
+    rows = [f"| `{m.name}` | {m.kind} | {_labels(m.labels)} | {m.about} |" for m in telemetry.declared.values()]
+    rows += [f"| `{name}` | gauge | {_labels(labels)} | {said} |" for name, (said, labels) in metrics.GAUGES.items()]
+    return _page([*parts, "\n".join(["| name | kind | labels | what |", "|---|---|---|---|", *sorted(rows)])])
+
+
+def _labels(labels: tuple[str, ...]) -> str:
+    return ", ".join(labels) or "none"
+
+
+def _page(parts: list[str]) -> str:
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

@@ -1,0 +1,281 @@
+"""`lamelle serve`: the processes of one node, how they start, watch each other and stop.
+
+One parent; N workers that answer HTTP (granian starts a dead one again); one child for jobs and watched folders,
+started again with a growing pause when it dies. No process outlives its parent. What the processes do is in wiring.
+"""
+
+import ctypes
+import fcntl
+import http.client
+import ipaddress
+import multiprocessing
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lamelle.base import telemetry
+from lamelle.base.errors import Conflict, Denied, Unavailable
+from lamelle.ops import config, health, wiring
+from lamelle.ops.config import Settings
+
+PAUSES_S = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
+"""Before each new start of the child that died, so that a broken disk does not become a busy loop."""
+STEADY_S = 120.0
+"""A child that lived this long starts again without a pause."""
+PR_SET_PDEATHSIG = 1
+
+
+def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
+    """Serve until SIGTERM or SIGINT; requests in flight finish first.
+
+    Raises: Denied not_loopback; Unavailable data_dir_not_writable, port_in_use; Conflict data_dir_in_use.
+    """
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    refuse_open_network(settings)
+    with _held(writable(settings.archive.data_dir)), _metrics_folder():
+        port = free_port(settings.serve.host, settings.serve.port)
+        wiring.opened(settings).close()  # migrates, and says what is wrong before any worker starts
+        os.environ.update(config.to_environment(settings))
+        os.environ.pop(config.FILE_VARIABLE, None)
+        multiprocessing.set_start_method("spawn", force=True)
+        server = Granian(
+            "lamelle.ops.serve:worker",
+            factory=True,
+            address=settings.serve.host,
+            port=port,
+            interface=Interfaces.ASGI,
+            workers=settings.serve.workers,
+            websockets=False,
+            respawn_failed_workers=True,
+            workers_kill_timeout=settings.serve.stop_timeout_s,
+            log_dictconfig=_quiet_granian(),
+        )
+        jobs = Supervised(
+            [sys.executable, "-m", "lamelle", "jobs", "--with-parent", str(os.getpid())], settings.serve.stop_timeout_s
+        )
+        stopping = threading.Event()
+
+        def started() -> None:
+            signal.signal(signal.SIGHUP, server.signal_handler_interrupt)
+            jobs.start()
+            threading.Thread(
+                target=_announce_ready, args=(settings.serve.host, port, stopping, announce), daemon=True
+            ).start()
+
+        server.on_startup(started)
+        try:
+            server.serve()
+        finally:
+            stopping.set()
+            jobs.stop()
+
+
+def worker() -> Any:
+    """What granian runs in each worker: the application, from the settings in the environment."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        with_parent(parent.pid)
+    os.setpgid(0, 0)  # a Ctrl-C in the terminal goes to the parent, which stops us in order
+    settings = config.load()
+    telemetry.configure(level=settings.log.level, form=settings.log.format)
+    return wiring.application(settings)
+
+
+def tend(settings: Settings, stop: threading.Event) -> None:
+    """Run jobs and watched folders until `stop`, leaving a heartbeat for /health."""
+    beat = health.heartbeat_file(settings.archive.data_dir)
+    beat.parent.mkdir(parents=True, exist_ok=True)
+    threading.Thread(target=_beat, args=(beat, stop), daemon=True).start()
+    try:
+        wiring.tend(settings, stop)
+    finally:
+        beat.unlink(missing_ok=True)
+
+
+def _beat(path: Path, stop: threading.Event) -> None:
+    while not stop.is_set():
+        path.touch()
+        stop.wait(health.HEARTBEAT_S)
+
+
+# -- before starting -------------------------------------------------------------------------------------------------
+
+
+def refuse_open_network(settings: Settings) -> None:
+    """Without sign-in, only this machine may ask (ADR 0008)."""
+    if settings.serve.unsafe_network or is_loopback(settings.serve.host):
+        return
+    raise Denied(
+        "not_loopback",
+        f"Lamelle has no sign-in yet, so it listens on this machine only; serve.host {settings.serve.host} would let "
+        "anyone on the network read every image; behind a proxy that checks who asks, set "
+        "LAMELLE_SERVE_UNSAFE_NETWORK=true",
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def free_port(host: str, port: int) -> int:
+    """`port`, or any free one for 0.
+
+    Raises: Unavailable port_in_use, also for an address that this machine has not; Denied port_denied.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except PermissionError as error:
+            raise Denied("port_denied", f"port {port} needs more rights; take one above 1023") from error
+        except OSError as error:
+            raise Unavailable(
+                "port_in_use", f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port"
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def writable(folder: Path) -> Path:
+    """The folder, made if missing.
+
+    Raises: Unavailable data_dir_not_writable.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise Unavailable(
+            "data_dir_not_writable", f"cannot write in the data folder {folder}: {error.strerror}"
+        ) from error
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """One server for one data folder: two would watch the same folders and fight over one heartbeat."""
+    with (folder / "serve.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            owner = lock.read().strip() or "unknown"
+            raise Conflict("data_dir_in_use", f"another lamelle serve (process {owner}) works on {folder}") from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+@contextmanager
+def _metrics_folder() -> Iterator[None]:
+    """Where the workers' counters meet (memory-mapped files, one for each process)."""
+    folder = tempfile.mkdtemp(prefix="lamelle-metrics-")
+    os.environ[telemetry.SHARED_VARIABLE] = folder
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _quiet_granian() -> dict[str, Any]:
+    """Granian's own lines through our formatter; its access log (query strings!) is never on."""
+    return {
+        "formatters": {},
+        "handlers": {},
+        "loggers": {"_granian": {"propagate": True}, "granian.access": {"handlers": [], "propagate": False}},
+    }
+
+
+def _announce_ready(host: str, port: int, stopping: threading.Event, announce: Callable[[str], None]) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    while not stopping.wait(0.05):
+        connection = http.client.HTTPConnection(host, port, timeout=5)
+        try:
+            connection.request("GET", "/health")
+            connection.getresponse().read()
+        except OSError:
+            continue
+        finally:
+            connection.close()
+        announce(f"Lamelle listens on http://{shown}:{port}")
+        return
+
+
+# -- living and dying together ---------------------------------------------------------------------------------------
+
+
+class Supervised:
+    """A child process that is started again when it dies, until `stop`."""
+
+    def __init__(self, command: list[str], stop_timeout_s: float) -> None:
+        self._command = command
+        self._stop_timeout_s = stop_timeout_s
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._watch, name="supervisor")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the child, politely first."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _watch(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            born = time.monotonic()
+            with subprocess.Popen(self._command, stdin=subprocess.DEVNULL, start_new_session=True) as process:
+                self._wait(process)
+            if self._stopping.is_set():
+                return
+            failures = 0 if time.monotonic() - born > STEADY_S else failures + 1
+            pause = PAUSES_S[min(failures, len(PAUSES_S)) - 1] if failures else 0.0
+            telemetry.log("serve.child_died", level="error", status=process.returncode, pause_s=pause)
+            self._stopping.wait(pause)
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+        watcher = threading.Thread(target=process.wait)
+        watcher.start()
+        while watcher.is_alive():
+            if self._stopping.wait(0.2):
+                process.terminate()
+                watcher.join(self._stop_timeout_s)
+                if watcher.is_alive():
+                    process.kill()
+            watcher.join(0.05)
+
+
+def with_parent(parent: int) -> None:
+    """Die when the process `parent` does, also when it was killed without a word."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it died before we asked
+        os.kill(os.getpid(), signal.SIGTERM)
+    if sys.platform != "linux":
+        threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
+
+
+def _watch_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os.kill(os.getpid(), signal.SIGTERM)

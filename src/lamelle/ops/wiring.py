@@ -1,0 +1,106 @@
+"""The composition root: which rooms are opened, what they are given, and who hears of what.
+
+Everything that joins two rooms is in this file; the processes that run it are in serve.
+"""
+
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp
+
+from lamelle.archive.store import Archive
+from lamelle.base.errors import LamelleError
+from lamelle.doors import http
+from lamelle.ops import health, metrics
+from lamelle.ops.config import Settings
+
+SUBSCRIPTIONS: Final[Mapping[str, tuple[str, ...]]] = {}
+"""Event to the kinds of job that follow it."""
+
+
+def opened(settings: Settings) -> Archive:
+    """The archive, connected and migrated."""
+    return Archive.open(settings.archive)
+
+
+def application(settings: Settings) -> ASGIApp:
+    """What one worker answers with: every door on one archive."""
+    archive = opened(settings)
+    routes = all_routes(archive, settings)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        archive.close()
+
+    handlers: dict[Any, Any] = {
+        LamelleError: http.answer_error,
+        HTTPException: _answer_http,
+        Exception: metrics.crashed,
+    }
+    app: ASGIApp = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    return metrics.Observed(app, words(routes), settings.serve.access_log)
+
+
+def all_routes(archive: Archive, settings: Settings) -> list[BaseRoute]:
+    """Every route of the node, in order of matching."""
+    return [
+        Route("/health", health.endpoint(archive), methods=["GET"]),
+        Route("/metrics", metrics.endpoint(archive), methods=["GET"]),
+    ]
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    """A path or method that no door has."""
+    assert isinstance(error, HTTPException)
+    code = {404: "no_such_path", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    answer = http.problem(error.status_code, code, error.detail)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def words(routes: list[BaseRoute]) -> set[str]:
+    """Path segments that are names of the interface, not somebody's data."""
+    found: set[str] = set()
+    for path in paths(routes):
+        found.update(part for part in path.split("/") if "{" not in part)
+    return found
+
+
+def paths(routes: list[BaseRoute], prefix: str = "") -> list[str]:
+    """Every path template below these routes."""
+    found = []
+    for route in routes:
+        if isinstance(route, Mount):
+            found += [f"{prefix}{route.path}", *paths(list(route.routes or ()), f"{prefix}{route.path}")]
+        elif isinstance(route, Route):
+            found.append(f"{prefix}{route.path}")
+    return found
+
+
+# -- work that no request waits for ----------------------------------------------------------------------------------
+
+
+def tend(settings: Settings, stop: threading.Event) -> None:
+    """Run jobs and watch folders until `stop`."""
+    archive = opened(settings)
+    try:
+        for thread in (started := [threading.Thread(target=loop) for loop in loops(archive, settings, stop)]):
+            thread.start()
+        stop.wait()
+        for thread in started:
+            thread.join()
+    finally:
+        archive.close()
+
+
+def loops(archive: Archive, settings: Settings, stop: threading.Event) -> list[Callable[[], None]]:
+    """What runs side by side in the jobs process, each until `stop`."""
+    return []
