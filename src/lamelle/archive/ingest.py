@@ -3,28 +3,96 @@
 No protocol here, and no conversion: what arrives is DICOM Part 10.
 """
 
+import hashlib
+import json
+import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from types import TracebackType
+from typing import Any, Protocol
 
-from lamelle.archive.blobs import BlobStore, Chunk
+import sqlalchemy as sa
+
+from lamelle.archive import catalogue, facts, filing
+from lamelle.archive.blobs import BlobStore, Chunk, Spool
+from lamelle.archive.filing import Record
 from lamelle.archive.model import Origin, Outcome
 from lamelle.archive.settings import ArchiveSettings
+from lamelle.base import events, jobs
 from lamelle.base.clock import Clock
 from lamelle.base.db import Database
+from lamelle.base.errors import Invalid, LamelleError, TooLarge, Unavailable
+from lamelle.base.telemetry import log
+from lamelle.dicom import uids
+from lamelle.dicom.part10 import Scan, Scanner
 
-__all__ = ["Ingest", "Origin", "Outcome", "Reception"]
+__all__ = ["Ingest", "Origin", "Outcome", "Reception", "Steps"]
+
+THUMBNAIL_DELAY = timedelta(seconds=2)
+"""The other instances of a series follow within this time, and one thumbnail job serves them all."""
+RETRIES = 5
+READ = 1 << 20
+
+
+class Steps(Protocol):
+    """Told of every step of a commit; a test stops the world there."""
+
+    def reached(self, step: str) -> None:
+        """One of `placed`, `catalogued` (not committed), `committed`, `dropped`."""
+
+
+class NoSteps:
+    def reached(self, step: str) -> None:
+        """Nothing to do."""
 
 
 class Reception:
-    """One instance being received; leaving the context without a commit drops its bytes."""
+    """One instance being received; leaving the context drops its spool."""
+
+    def __init__(self, spool: Spool, origin: Origin, study_uid: str | None, limit: int) -> None:
+        self.origin = origin
+        self.spool = spool
+        self.error: LamelleError | None = None
+        self.scan: Scan | None = None
+        self.record: Record | None = None
+        self.placed = False
+        self._study_uid, self._limit = study_uid, limit
+        self._scanner: Scanner | None = Scanner()
 
     def write(self, chunk: Chunk) -> None:
         """Take the next bytes. Bad DICOM raises nothing here: the outcome says it. Raises: Unavailable."""
-        raise NotImplementedError
+        if self.spool.size + len(chunk) > self._limit:
+            self.error = TooLarge("instance_too_large", f"an instance may have {self._limit} bytes")
+        if isinstance(self.error, TooLarge):
+            return
+        self.spool.write(chunk)
+        if self._scanner is not None:
+            try:
+                self._scanner.feed(chunk)
+            except LamelleError as error:
+                self._refuse(error)
 
     def close(self) -> None:
         """The bytes are complete."""
-        raise NotImplementedError
+        scanner, self._scanner = self._scanner, None
+        if scanner is None or self.error is not None:
+            return
+        try:
+            self.scan = scanner.finish()
+            self.record = record(self.scan)
+            if self._study_uid not in (None, self.record.study_uid):
+                raise Invalid("study_mismatch", f"the instance is not of study {self._study_uid}")
+        except LamelleError as error:
+            self._refuse(error)
+
+    def drop(self) -> None:
+        """Remove the spool; what was committed stays."""
+        self._scanner = None
+        self.spool.drop()
+
+    def _refuse(self, error: LamelleError) -> None:
+        self.error, self._scanner = error, None
 
     def __enter__(self) -> "Reception":
         return self
@@ -32,22 +100,293 @@ class Reception:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        raise NotImplementedError
+        self.drop()
+
+
+@dataclass(slots=True)
+class _Request:
+    """What one thread asks the group to file."""
+
+    receptions: list[Reception]
+    outcomes: list[str] | None = None
+    error: BaseException | None = None
+    done: bool = False
 
 
 class Ingest:
     """The archive's intake; share it between threads."""
 
-    def __init__(self, db: Database, blobs: BlobStore, clock: Clock, settings: ArchiveSettings) -> None:
+    def __init__(
+        self,
+        db: Database,
+        blobs: BlobStore,
+        clock: Clock,
+        settings: ArchiveSettings,
+        steps: Steps | None = None,
+    ) -> None:
         self._db, self._blobs, self._clock, self._settings = db, blobs, clock, settings
+        self._steps = steps or NoSteps()
+        self._turn = threading.Condition()
+        self._waiting: list[_Request] = []
+        self._leading = False
 
     def receive(self, origin: Origin, *, study_uid: str | None = None) -> Reception:
-        """Start receiving one instance; with `study_uid`, one of another study is refused."""
-        raise NotImplementedError
+        """Start receiving one instance; with `study_uid`, one of another study is refused.
+
+        Raises: Unavailable("storage_full" | "storage_failed").
+        """
+        free = self._blobs.free_bytes()
+        if free is not None and free < self._settings.reserve_bytes:
+            raise Unavailable("storage_full", "the room kept in reserve is reached")
+        return Reception(self._blobs.spool(), origin, study_uid, self._settings.instance_limit_bytes)
 
     def commit(self, receptions: Sequence[Reception]) -> list[Outcome]:
         """Keep closed receptions; durable when it returns, one outcome each in the same order.
 
-        Raises: Unavailable when nothing could be kept; the receptions may be committed again.
+        Their spools are dropped. Raises: Unavailable when nothing could be kept; the receptions may be committed again.
         """
-        raise NotImplementedError
+        good = [reception for reception in receptions if reception.error is None]
+        statuses = dict(zip(map(id, good), self._keep(good), strict=True)) if good else {}
+        outcomes = [self._outcome(reception, statuses.get(id(reception), "refused")) for reception in receptions]
+        for reception, outcome in zip(receptions, outcomes, strict=True):
+            if outcome.status in ("conflict", "refused"):
+                self._set_aside(reception, outcome)
+            reception.drop()
+        self._steps.reached("dropped")
+        return outcomes
+
+    # -- keeping -----------------------------------------------------------------------------------
+
+    def _keep(self, receptions: list[Reception]) -> list[str]:
+        self._place(receptions)
+        self._steps.reached("placed")
+        request = _Request(receptions)
+        self._group(request)
+        if request.error is not None:
+            raise request.error
+        assert request.outcomes is not None
+        return request.outcomes
+
+    def _place(self, receptions: Sequence[Reception]) -> None:
+        """Make the bytes of what seems new durable under their keys, before and outside the transaction."""
+        with self._db.read() as conn:
+            known = filing.known(conn, [_record(r).uid for r in receptions])
+        fresh: dict[str, Reception] = {}
+        for reception in receptions:
+            this = _record(reception)
+            if this.uid not in known:
+                fresh.setdefault(this.key, reception)
+        placed = self._blobs.place([(reception.spool, key) for key, reception in fresh.items()])
+        for reception, new in zip(fresh.values(), placed, strict=True):
+            reception.placed = new
+
+    def _group(self, request: _Request) -> None:
+        """Wait for a turn; whoever finds no leader files for all who wait, in one transaction."""
+        with self._turn:
+            self._waiting.append(request)
+            while self._leading and not request.done:
+                self._turn.wait()
+            if request.done:
+                return
+            self._leading = True
+            batch, self._waiting = self._waiting, []
+        try:
+            self._file_all(batch)
+        finally:
+            with self._turn:
+                for waiting in batch:
+                    waiting.done = True
+                self._leading = False
+                self._turn.notify_all()
+
+    def _file_all(self, batch: Sequence[_Request]) -> None:
+        """File a batch; one bad request among several fails alone."""
+        try:
+            self._file(batch)
+        except Unavailable as error:
+            _fail(batch, error)
+        except Exception as error:  # noqa: BLE001  handed to the thread that asked
+            if len(batch) == 1:
+                _fail(batch, error)
+                return
+            for request in batch:
+                self._file_all([request])
+        except BaseException as error:
+            _fail(batch, error)
+            raise
+
+    def _file(self, batch: Sequence[_Request]) -> None:
+        receptions = [reception for request in batch for reception in request.receptions]
+        for attempt in range(RETRIES):
+            try:
+                with self._db.write() as conn:
+                    statuses = self._catalogue(conn, receptions)
+                    self._steps.reached("catalogued")
+                break
+            except Unavailable as error:
+                if error.code != "database_conflict" or attempt + 1 == RETRIES:
+                    raise
+        self._steps.reached("committed")
+        ordered = iter(statuses)
+        for request in batch:
+            request.outcomes = [next(ordered) for _ in request.receptions]
+
+    def _catalogue(self, conn: sa.Connection, receptions: Sequence[Reception]) -> list[str]:
+        """File what is new; the status of each reception, in order."""
+        now = self._clock.now()
+        known = filing.known(conn, [_record(r).uid for r in receptions])
+        unknown = [_record(r) for r in receptions if _record(r).uid not in known]
+        filing.lock(conn, unknown, now)
+        buried = filing.buried(conn, sorted({this.uid for this in unknown}))
+        first: dict[str, Reception] = {}
+        for reception in receptions:
+            if _record(reception).uid not in known:
+                first.setdefault(_record(reception).uid, reception)
+        late = filing.file(conn, [_record(r) for r in first.values()], now)
+        for this in late:
+            del first[this.uid]
+        known |= filing.known(conn, [this.uid for this in late])
+        for uid, reception in first.items():
+            self._secure(conn, reception, buried=uid in buried)
+            known[uid] = _record(reception).digest
+        self._announce(conn, list(first.values()))
+        new = {id(reception) for reception in first.values()}
+        return [
+            "stored" if id(r) in new else "duplicate" if known[_record(r).uid] == _record(r).digest else "conflict"
+            for r in receptions
+        ]
+
+    def _secure(self, conn: sa.Connection, reception: Reception, *, buried: bool) -> None:
+        """See that the blob is this reception's while its row is ours, so that no other row can mean other bytes."""
+        this = _record(reception)
+        if not self._blobs.holds(reception.spool, this.key):
+            self._blobs.replace(reception.spool, this.key)
+        if buried:  # deleted once: the trace of that goes before the instance is acknowledged again
+            self._blobs.delete(f"tombstones/{this.uid}.json")
+            conn.execute(sa.delete(catalogue.tombstone).where(catalogue.tombstone.c.uid == this.uid))
+
+    def _announce(self, conn: sa.Connection, stored: Sequence[Reception]) -> None:
+        payloads = [
+            {
+                "study_uid": this.study_uid,
+                "series_uid": this.series_uid,
+                "sop_uid": this.uid,
+                "sop_class_uid": this.facts.instance["sop_class"],
+            }
+            for this in map(_record, stored)
+        ]
+        events.record_many(conn, "InstanceStored", payloads, clock=self._clock)
+        for study_uid, series_uid in dict.fromkeys((p["study_uid"], p["series_uid"]) for p in payloads):
+            jobs.enqueue(
+                conn,
+                "thumbnail",
+                {"study_uid": study_uid, "series_uid": series_uid},
+                key=f"thumbnail:{study_uid}:{series_uid}",
+                run_at=self._clock.now() + THUMBNAIL_DELAY,
+                clock=self._clock,
+            )
+
+    # -- putting aside -----------------------------------------------------------------------------
+
+    def _outcome(self, reception: Reception, status: str) -> Outcome:
+        this, error = reception.record, reception.error
+        code = error.code if error else "instance_differs" if status == "conflict" else None
+        message = error.message if error else "other bytes are kept under this SOP Instance UID" if code else ""
+        return Outcome(
+            status=status,  # type: ignore[arg-type]
+            sop_class_uid=this.facts.instance["sop_class"] if this else None,
+            sop_instance_uid=this.uid if this else None,
+            study_uid=this.study_uid if this else None,
+            series_uid=this.series_uid if this else None,
+            code=code,
+            message=message,
+            size=reception.spool.size,
+            digest=this.digest if this else "",
+        )
+
+    def _set_aside(self, reception: Reception, outcome: Outcome) -> None:
+        """Keep what could not be filed, with its reason; a failure here is only logged: the sender is told anyway."""
+        if outcome.code in ("study_mismatch", "instance_too_large"):
+            return
+        digest = _sha256(reception.spool)
+        note: dict[str, Any] = {
+            "status": outcome.status,
+            "code": outcome.code,
+            "message": outcome.message,
+            "sop_class_uid": outcome.sop_class_uid,
+            "sop_instance_uid": outcome.sop_instance_uid,
+            "study_uid": outcome.study_uid,
+            "series_uid": outcome.series_uid,
+            "size": outcome.size,
+            "door": reception.origin.door,
+            "detail": reception.origin.detail,
+            "received_at": self._clock.now().isoformat(),
+        }
+        try:
+            self._blobs.place([(reception.spool, f"aside/{digest}.dcm")])
+            self._blobs.put(f"aside/{digest}.json", json.dumps(note).encode())
+            with self._db.write() as conn:
+                filing.note_aside(conn, f"aside/{digest}.dcm", note)
+        except Unavailable as error:
+            log("ingest.aside_failed", level="warning", code=error.code)
+
+
+def record(scan: Scan) -> Record:
+    """What the catalogue keeps of a scanned file. Raises: Invalid("missing_uid" | "bad_uid")."""
+    data = scan.json()
+    dataset = facts.head(data)
+    names = {}
+    for tag, keyword in (("0020000D", "Study"), ("0020000E", "Series"), ("00080018", "SOP"), ("00080016", "SOP Class")):
+        uid = next(iter(facts.texts(dataset, (tag,))), "")
+        if not uid:
+            raise Invalid("missing_uid", f"no {keyword} Instance UID ({tag})")
+        if not uids.is_usable(uid):
+            raise Invalid("bad_uid", f"the {keyword} Instance UID ({tag}) is not a UID")
+        names[tag] = uid
+    found = facts.read(dataset)
+    pixels = scan.pixels
+    row: dict[str, Any] = {
+        "transfer_syntax": scan.transfer_syntax,
+        "size": scan.size,
+        "meta_digest": scan.meta_sha256,
+        "dataset_offset": scan.dataset_offset,
+        "pixel_vr": "",
+        "pixel_offset": 0,
+        "pixel_length": 0,
+    }
+    if pixels is not None:
+        row["pixel_vr"] = pixels.vr
+        row["pixel_offset"] = pixels.offset
+        row["pixel_length"] = -1 if pixels.length is None else pixels.length
+    bulk = [[value.path, value.vr, value.offset, value.length] for value in scan.bulk]
+    return Record(
+        study_uid=names["0020000D"],
+        series_uid=names["0020000E"],
+        uid=names["00080018"],
+        digest=scan.dataset_sha256,
+        facts=found,
+        row=row,
+        json=filing.compress(data),
+        bulk=filing.compress(json.dumps(bulk).encode()) if bulk else None,
+        frames=None if scan.frames is None else scan.frames.pack(),
+    )
+
+
+def _fail(batch: Sequence[_Request], error: BaseException) -> None:
+    for request in batch:
+        request.error = error
+
+
+def _record(reception: Reception) -> Record:
+    if reception.record is None:
+        raise ValueError("a reception is committed after it was closed")
+    return reception.record
+
+
+def _sha256(spool: Spool) -> str:
+    digest = hashlib.sha256()
+    at = 0
+    while chunk := spool.read_at(at, READ):
+        digest.update(chunk)
+        at += len(chunk)
+    return digest.hexdigest()

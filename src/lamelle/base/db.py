@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,22 @@ schema = sa.MetaData(
 Word = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 # SQLite gives row ids only to INTEGER columns.
 Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Instant(sa.TypeDecorator[datetime]):
+    """An aware UTC time, kept as microseconds since 1970 so that both engines sort and compare it alike."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
+        return None if value is None else (value - EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
 
 BUSY_TIMEOUT_S = 30
 """How long a writer waits for another process's transaction before it gives up."""
@@ -122,7 +139,14 @@ def _named_errors() -> Iterator[None]:
     try:
         yield
     except exc.OperationalError as error:
-        full = "disk is full" in str(error.orig) or "No space left" in str(error.orig)
-        code = "storage_full" if full else "database_unavailable"
+        code = _code(error)
         # The driver's text may quote values: patient data stays out of the message.
         raise Unavailable(code, f"the catalogue does not answer ({type(error.orig).__name__})") from error
+
+
+def _code(error: exc.OperationalError) -> str:
+    """`database_conflict` means: the same transaction may succeed when it is tried again at once."""
+    if getattr(error.orig, "sqlstate", None) in ("40001", "40P01"):
+        return "database_conflict"
+    text = str(error.orig)
+    return "storage_full" if "disk is full" in text or "No space left" in text else "database_unavailable"

@@ -1,9 +1,18 @@
 """Where blobs live: a folder or an S3 object store, behind one Protocol."""
 
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
 from lamelle.archive.blobs import BlobStore
 from lamelle.archive.settings import ArchiveSettings
+from lamelle.base.errors import Invalid
 
 
 def connect(settings: ArchiveSettings) -> BlobStore:
     """The store the settings name. Raises: Invalid("bad_blob_url")."""
-    raise NotImplementedError
+    url = urlsplit(settings.blobs)
+    if url.scheme == "file":
+        from lamelle.archive.blobstores.files import FileStore
+
+        return FileStore(Path(unquote(url.path)))
+    raise Invalid("bad_blob_url", "the blob store is a file: or s3: address")

@@ -1,0 +1,215 @@
+"""Blobs in a folder: synced, linked into place without overwriting, their directories synced too.
+
+The spool lies in the same filesystem, so placing moves no byte.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from errno import EMLINK, ENOTSUP, EPERM
+from pathlib import Path, PurePosixPath
+
+from lamelle.archive.blobs import BlobInfo, BlobReader
+from lamelle.archive.spool import Spool, SpoolFolder, unavailable
+from lamelle.base.errors import Invalid, NotFound
+
+SPOOL = "spool"
+_NO_LINKS = {EPERM, ENOTSUP, EMLINK}
+
+
+class FileReader:
+    """An open file read by position; closed when the last user lets go of it."""
+
+    __slots__ = ("_fd", "size")
+
+    def __init__(self, path: Path) -> None:
+        self._fd = -1
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.size = os.fstat(self._fd).st_size
+
+    def read_at(self, start: int, length: int) -> bytes:
+        try:
+            data = os.pread(self._fd, length, start)
+            while len(data) < length and (more := os.pread(self._fd, length - len(data), start + len(data))):
+                data += more
+        except OSError as error:
+            raise unavailable(error) from error
+        return data
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class FileStore:
+    """A BlobStore under one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        try:
+            _make_durably(root)
+        except OSError as error:
+            raise unavailable(error) from error
+        self._spools = SpoolFolder(root / SPOOL)
+
+    def spool(self) -> Spool:
+        return self._spools.new()
+
+    def place(self, items: Sequence[tuple[Spool, str]]) -> list[bool]:
+        try:
+            for spool, _ in items:
+                os.fdatasync(spool.fileno())
+            placed = []
+            touched: dict[Path, None] = {}
+            for spool, key in items:
+                path = self._path(key)
+                touched |= dict.fromkeys(_make_missing(path.parent, self._root))
+                placed.append(_link(spool.path, path))
+                touched[path.parent] = None
+            for folder in touched:
+                _sync_folder(folder)
+        except OSError as error:
+            raise unavailable(error) from error
+        return placed
+
+    def holds(self, spool: Spool, key: str) -> bool:
+        try:
+            there = self._path(key).stat()
+        except FileNotFoundError:
+            return False
+        here = os.fstat(spool.fileno())
+        return (there.st_ino, there.st_dev) == (here.st_ino, here.st_dev)
+
+    def replace(self, spool: Spool, key: str) -> None:
+        path = self._path(key)
+        beside = spool.path.with_suffix(".replace")
+        try:
+            os.fdatasync(spool.fileno())
+            made = _make_missing(path.parent, self._root)
+            if not self.holds(spool, key):
+                _link(spool.path, beside)
+                beside.replace(path)
+            for folder in {*made, path.parent}:
+                _sync_folder(folder)
+        except OSError as error:
+            raise unavailable(error) from error
+
+    def put(self, key: str, data: bytes, *, overwrite: bool = False) -> bool:
+        with self.spool() as spool:
+            spool.write(data)
+            if overwrite:
+                self.replace(spool, key)
+                return True
+            return self.place([(spool, key)])[0]
+
+    def read(self, key: str) -> bytes:
+        reader = self.open(key)
+        try:
+            return reader.read_at(0, reader.size)
+        finally:
+            reader.close()
+
+    def open(self, key: str) -> BlobReader:
+        try:
+            return FileReader(self._path(key))
+        except FileNotFoundError as error:
+            raise NotFound("no_such_blob", f"there is no blob {key}") from error
+        except OSError as error:
+            raise unavailable(error) from error
+
+    def stat(self, key: str) -> BlobInfo | None:
+        try:
+            found = self._path(key).stat()
+        except FileNotFoundError:
+            return None
+        return BlobInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+    def delete(self, key: str) -> bool:
+        path = self._path(key)
+        try:
+            path.unlink()
+            _sync_folder(path.parent)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise unavailable(error) from error
+        return True
+
+    def list(self, prefix: str = "") -> Iterator[BlobInfo]:
+        start = self._root / prefix.rpartition("/")[0]
+        for folder, _, names in os.walk(start):
+            here = Path(folder)
+            relative = here.relative_to(self._root)
+            if relative.parts[:1] == (SPOOL,):
+                continue
+            for name in names:
+                key = (relative / name).as_posix()
+                if key.startswith(prefix):
+                    with suppress(FileNotFoundError):
+                        found = (here / name).stat()
+                        yield BlobInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+    def free_bytes(self) -> int | None:
+        found = os.statvfs(self._root)
+        return found.f_bavail * found.f_frsize
+
+    def reap(self) -> int:
+        return self._spools.reap()
+
+    def close(self) -> None:
+        self._spools.close()
+
+    def _path(self, key: str) -> Path:
+        parts = PurePosixPath(key).parts
+        if not parts or parts[0] in ("/", SPOOL) or ".." in parts:
+            raise Invalid("bad_blob_key", "a blob key is a relative path outside the spool")
+        return self._root.joinpath(*parts)
+
+
+def _link(source: Path, target: Path) -> bool:
+    """Give a file a second name, False when that name is taken; where there are no hard links, a rename."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if target.exists():
+            return False
+        source.rename(target)
+    return True
+
+
+def _make_missing(folder: Path, root: Path) -> list[Path]:
+    """Make a folder and its parents; the folders in which one was made, which must be synced."""
+    made: list[Path] = []
+    while folder != root and not folder.is_dir():
+        made.append(folder)
+        folder = folder.parent
+    for missing in reversed(made):
+        missing.mkdir(exist_ok=True)
+    return [missing.parent for missing in made]
+
+
+def _make_durably(root: Path) -> None:
+    missing = [root, *root.parents]
+    top = next(folder for folder in missing if folder.is_dir())
+    for folder in _make_missing(root, top):
+        _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,304 @@
+"""The catalogue transaction of instances: their rows, their studies' and series' counts, the tally; all or nothing.
+
+Ingest and rebuild file through here; nothing here touches a blob.
+"""
+
+import json
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from lamelle.archive import catalogue, facts, names
+from lamelle.archive.catalogue import instance, name_word, series, study, tally
+from lamelle.archive.facts import NAMES, Facts
+from lamelle.archive.merge import Merged
+from lamelle.archive.model import instance_key
+
+CHUNK = 500
+"""Values in one IN list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One instance ready to be filed."""
+
+    study_uid: str
+    series_uid: str
+    uid: str
+    digest: str
+    facts: Facts
+    row: dict[str, Any]
+    """Columns of `instance` besides those in `facts`."""
+    json: bytes
+    """Compressed metadata."""
+    bulk: bytes | None
+    frames: bytes | None
+
+    @property
+    def key(self) -> str:
+        return instance_key(self.digest)
+
+
+@dataclass(slots=True)
+class _Group:
+    """A study or series as it is and as it becomes."""
+
+    id: int
+    merged: Merged
+    instances: int
+    modalities: str = ""
+    series: int = 0
+    before: tuple[str, str, int, int] | None = None
+    """(study date, modalities, series, instances) as the tally counts it; None for a new study."""
+    changed: bool = False
+    named: bool = False
+    added: list[Record] = field(default_factory=list)
+
+
+def known(conn: sa.Connection, uids: Sequence[str]) -> dict[str, str]:
+    """The dataset digests of those instances that are in the catalogue, by SOP Instance UID."""
+    found: dict[str, str] = {}
+    for chunk in _chunks(uids):
+        rows = conn.execute(sa.select(instance.c.uid, instance.c.digest).where(instance.c.uid.in_(chunk)))
+        found |= {row.uid: row.digest for row in rows}
+    return found
+
+
+def buried(conn: sa.Connection, uids: Sequence[str]) -> set[str]:
+    """Which of those instances were deleted; the rows stay locked until the transaction ends."""
+    stone = catalogue.tombstone
+    found: set[str] = set()
+    for chunk in _chunks(uids):
+        query = sa.select(stone.c.uid).where(stone.c.uid.in_(chunk)).order_by(stone.c.uid).with_for_update()
+        found |= set(conn.execute(query).scalars())
+    return found
+
+
+def lock(conn: sa.Connection, records: Iterable[Record], now: datetime) -> None:
+    """Make the missing studies of these records and lock them all, in one order everywhere so that no two wait.
+
+    SQLite's write transactions are alone anyway.
+    """
+    firsts = {record.study_uid: record for record in reversed(list(records))}
+    blank = {"modalities": "", "lead": "", "created_at": now, "updated_at": now}
+    for chunk in _chunks(sorted(firsts)):
+        insert = (postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert)(study)
+        there = set(conn.execute(sa.select(study.c.uid).where(study.c.uid.in_(chunk))).scalars())
+        missing = [{"uid": uid, **blank} for uid in chunk if uid not in there]
+        if missing:
+            conn.execute(insert.on_conflict_do_nothing(), missing)
+        if conn.dialect.name == "postgresql":
+            locked = sa.select(study.c.id).where(study.c.uid.in_(chunk)).order_by(study.c.uid).with_for_update()
+            conn.execute(locked).all()
+
+
+def file(conn: sa.Connection, records: Sequence[Record], now: datetime) -> list[Record]:
+    """Write new instances, whose studies are locked; returns those another transaction filed first."""
+    if not records:
+        return []
+    studies = _load_studies(conn, {record.study_uid for record in records})
+    serieses = _load_series(conn, studies, records, now)
+    rows = [
+        {
+            **record.row,
+            **record.facts.instance,
+            "uid": record.uid,
+            "digest": record.digest,
+            "study_id": studies[record.study_uid].id,
+            "series_id": serieses[record.study_uid, record.series_uid].id,
+        }
+        for record in records
+    ]
+    ids = _insert_new(conn, rows)
+    filed = [record for record in records if record.uid in ids]
+    _insert_satellites(conn, filed, ids)
+    for record in filed:
+        owner = studies[record.study_uid]
+        part = serieses[record.study_uid, record.series_uid]
+        owner.added.append(record)
+        part.added.append(record)
+    _save_series(conn, serieses, studies, now)
+    _save_studies(conn, studies, now)
+    return [record for record in records if record.uid not in ids]
+
+
+def _insert_new(conn: sa.Connection, rows: list[dict[str, Any]]) -> dict[str, int]:
+    """Insert instance rows, and return the ids of those that were not there, by UID."""
+    dialect = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+    insert = dialect(instance).on_conflict_do_nothing().returning(instance.c.id, instance.c.uid)
+    return {row.uid: row.id for row in conn.execute(insert, rows)}
+
+
+def _insert_satellites(conn: sa.Connection, records: Sequence[Record], ids: dict[str, int]) -> None:
+    if not records:
+        return
+    metadata = [{"instance_id": ids[r.uid], "json": r.json, "bulk": r.bulk} for r in records]
+    conn.execute(sa.insert(catalogue.metadata), metadata)
+    frames = [{"instance_id": ids[r.uid], "packed": r.frames} for r in records if r.frames is not None]
+    if frames:
+        conn.execute(sa.insert(catalogue.frame_index), frames)
+
+
+# -- studies and series ----------------------------------------------------------------------------
+
+
+def _load_studies(conn: sa.Connection, uids: set[str]) -> dict[str, _Group]:
+    found: dict[str, _Group] = {}
+    for chunk in _chunks(sorted(uids)):
+        for row in conn.execute(sa.select(study).where(study.c.uid.in_(chunk))).mappings():
+            merged = Merged(row["lead"], {c: row[c] for c in _STUDY_VALUES}, json.loads(row["fills"] or "{}"))
+            before = (row["study_date"], row["modalities"], row["series_count"], row["instance_count"])
+            group = _Group(row["id"], merged, row["instance_count"], row["modalities"], row["series_count"])
+            group.before = before if row["instance_count"] else None
+            found[row["uid"]] = group
+    return found
+
+
+def _load_series(
+    conn: sa.Connection, studies: dict[str, _Group], records: Sequence[Record], now: datetime
+) -> dict[tuple[str, str], _Group]:
+    wanted = {(record.study_uid, record.series_uid): None for record in records}
+    uid_of = {group.id: uid for uid, group in studies.items()}
+    found: dict[tuple[str, str], _Group] = {}
+    for chunk in _chunks(sorted({series_uid for _, series_uid in wanted})):
+        query = sa.select(series).where(series.c.uid.in_(chunk), series.c.study_id.in_(uid_of))
+        for row in conn.execute(query).mappings():
+            merged = Merged(row["lead"], {c: row[c] for c in _SERIES_VALUES}, json.loads(row["fills"] or "{}"))
+            group = _Group(row["id"], merged, row["instance_count"])
+            found[uid_of[row["study_id"]], row["uid"]] = group
+    missing = [pair for pair in wanted if pair not in found]
+    if missing:
+        blank = {"lead": "", "created_at": now, "updated_at": now}
+        rows = [{"study_id": studies[s].id, "uid": uid, **blank} for s, uid in missing]
+        insert = sa.insert(series).returning(series.c.id, series.c.study_id, series.c.uid)
+        for made in conn.execute(insert, rows):
+            found[uid_of[made.study_id], made.uid] = _Group(made.id, Merged("", {}), 0)
+            studies[uid_of[made.study_id]].series += 1
+    return found
+
+
+def _take(group: _Group, values: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Merge what added instances say into the group's row."""
+    for uid, said in values:
+        if not group.merged.lead:
+            group.merged = Merged(uid, dict(said))
+            group.changed = group.named = True
+        else:
+            names_before = [group.merged.values[name] for name in NAMES if name in group.merged.values]
+            group.changed |= group.merged.add(uid, said)
+            group.named |= names_before != [group.merged.values[n] for n in NAMES if n in group.merged.values]
+    group.instances += len(values)
+
+
+def _save_series(
+    conn: sa.Connection, groups: dict[tuple[str, str], _Group], studies: dict[str, _Group], now: datetime
+) -> None:
+    for (study_uid, _), group in groups.items():
+        if not group.added:
+            if not group.instances:  # made for an instance that was filed elsewhere meanwhile
+                conn.execute(sa.delete(series).where(series.c.id == group.id))
+                studies[study_uid].series -= 1
+            continue
+        _take(group, [(record.uid, record.facts.series) for record in group.added])
+        values: dict[str, Any] = {"instance_count": group.instances, "updated_at": now}
+        if group.changed:
+            values |= group.merged.values | {"lead": group.merged.lead, "fills": group.merged.packed_fills()}
+            owner = studies[study_uid]
+            modality = group.merged.values["modality"]
+            if modality and f"\\{modality}\\" not in owner.modalities:
+                owner.modalities = facts.many(sorted([*facts.split(owner.modalities), modality]))
+        conn.execute(sa.update(series).where(series.c.id == group.id).values(**values))
+
+
+def _save_studies(conn: sa.Connection, groups: dict[str, _Group], now: datetime) -> None:
+    changes = no_changes()
+    for group in groups.values():
+        if not group.added:
+            if not group.instances:
+                conn.execute(sa.delete(study).where(study.c.id == group.id))
+            continue
+        _take(group, [(record.uid, record.facts.study) for record in group.added])
+        values: dict[str, Any] = {"instance_count": group.instances, "series_count": group.series, "updated_at": now}
+        values["modalities"] = group.modalities
+        if group.changed:
+            values |= group.merged.values | {"lead": group.merged.lead, "fills": group.merged.packed_fills()}
+        conn.execute(sa.update(study).where(study.c.id == group.id).values(**values))
+        if group.named:
+            save_words(conn, group.id, group.merged.values)
+        after = (group.merged.values["study_date"], group.modalities, group.series, group.instances)
+        count_change(changes, group.before, after)
+    add_to_tally(conn, changes)
+
+
+def save_words(conn: sa.Connection, study_id: int, values: dict[str, Any]) -> None:
+    """Make the words of a study's names findable, instead of those it had."""
+    conn.execute(sa.delete(name_word).where(name_word.c.study_id == study_id))
+    rows = [{"word": word, "role": role, "study_id": study_id} for role in NAMES for word in names.words(values[role])]
+    if rows:
+        conn.execute(sa.insert(name_word), rows)
+
+
+Changes = defaultdict[tuple[str, str], list[int]]
+Counted = tuple[str, str, int, int]
+
+
+def no_changes() -> Changes:
+    """Changes of the tally, none yet."""
+    return defaultdict(lambda: [0, 0, 0])
+
+
+def count_change(changes: Changes, before: Counted | None, after: Counted | None) -> None:
+    """Note that a study moves from one cell of the tally to another."""
+    for counted, sign in ((before, -1), (after, 1)):
+        if counted is not None:
+            cell = changes[counted[0], counted[1]]
+            for at, amount in enumerate((1, counted[2], counted[3])):
+                cell[at] += sign * amount
+
+
+def add_to_tally(conn: sa.Connection, changes: Changes) -> None:
+    """Write noted changes, in one order everywhere so that no two transactions wait for each other."""
+    dialect = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+    columns = ("studies", "series", "instances")
+    insert = dialect(tally)
+    add = insert.on_conflict_do_update(
+        index_elements=[tally.c.study_date, tally.c.modalities],
+        set_={name: tally.c[name] + insert.excluded[name] for name in columns},
+    )
+    rows = [
+        {"study_date": day, "modalities": modalities, **dict(zip(columns, amounts, strict=True))}
+        for (day, modalities), amounts in sorted(changes.items())
+        if any(amounts)
+    ]
+    if rows:
+        conn.execute(add, rows)
+
+
+def note_aside(conn: sa.Connection, key: str, note: Mapping[str, Any]) -> None:
+    """Write down what was put aside; a second copy of the same bytes adds nothing."""
+    dialect = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+    values = dict(note) | {"key": key, "received_at": datetime.fromisoformat(note["received_at"])}
+    conn.execute(dialect(catalogue.aside).values(**values).on_conflict_do_nothing())
+
+
+# -- making records --------------------------------------------------------------------------------
+
+
+def compress(data: bytes) -> bytes:
+    """Metadata as the catalogue holds it."""
+    return zlib.compress(data, 1)
+
+
+def _chunks(values: Sequence[str]) -> Iterable[Sequence[str]]:
+    for at in range(0, len(values), CHUNK):
+        yield values[at : at + CHUNK]
+
+
+_STUDY_VALUES = tuple(facts.read({}).study)
+_SERIES_VALUES = tuple(facts.read({}).series)

@@ -1,0 +1,13 @@
+"""Alembic's entry: runs on the connection and in the transaction of Database.migrate."""
+
+from alembic import context
+
+from lamelle.archive import catalogue
+from lamelle.base import events
+from lamelle.base.db import schema
+
+ROOMS = (catalogue, events)
+"""Importing a room declares its tables on `schema`."""
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=schema)
+context.run_migrations()
