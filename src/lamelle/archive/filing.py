@@ -110,6 +110,7 @@ def file(conn: sa.Connection, records: Sequence[Record], now: datetime) -> list[
             **record.facts.instance,
             "uid": record.uid,
             "digest": record.digest,
+            "received_at": now,
             "study_id": studies[record.study_uid].id,
             "series_id": serieses[record.study_uid, record.series_uid].id,
         }

@@ -24,8 +24,9 @@ from lamelle.base.clock import Clock
 from lamelle.base.db import Database
 from lamelle.base.errors import Invalid, LamelleError, TooLarge, Unavailable
 from lamelle.base.telemetry import log
-from lamelle.dicom import uids
+from lamelle.dicom import validate
 from lamelle.dicom.part10 import Scan, Scanner
+from lamelle.dicom.validate import Verdict
 
 __all__ = ["Ingest", "Origin", "Outcome", "Reception", "Steps"]
 
@@ -55,6 +56,7 @@ class Reception:
         self.spool = spool
         self.error: LamelleError | None = None
         self.scan: Scan | None = None
+        self.verdict: Verdict | None = None
         self.record: Record | None = None
         self.placed = False
         self._study_uid, self._limit = study_uid, limit
@@ -80,7 +82,10 @@ class Reception:
             return
         try:
             self.scan = scanner.finish()
-            self.record = record(self.scan)
+            self.verdict = validate.check(self.scan)
+            if self.verdict.errors:
+                raise Invalid(self.verdict.errors[0].code, self.verdict.errors[0].message)
+            self.record = record(self.scan, self.verdict)
             if self._study_uid not in (None, self.record.study_uid):
                 raise Invalid("study_mismatch", f"the instance is not of study {self._study_uid}")
         except LamelleError as error:
@@ -289,19 +294,19 @@ class Ingest:
     # -- putting aside -----------------------------------------------------------------------------
 
     def _outcome(self, reception: Reception, status: str) -> Outcome:
-        this, error = reception.record, reception.error
+        said, error = reception.verdict, reception.error
         code = error.code if error else "instance_differs" if status == "conflict" else None
         message = error.message if error else "other bytes are kept under this SOP Instance UID" if code else ""
         return Outcome(
             status=status,  # type: ignore[arg-type]
-            sop_class_uid=this.facts.instance["sop_class"] if this else None,
-            sop_instance_uid=this.uid if this else None,
-            study_uid=this.study_uid if this else None,
-            series_uid=this.series_uid if this else None,
+            sop_class_uid=said.sop_class_uid if said else None,
+            sop_instance_uid=said.sop_instance_uid if said else None,
+            study_uid=said.study_uid if said else None,
+            series_uid=said.series_uid if said else None,
             code=code,
             message=message,
             size=reception.spool.size,
-            digest=this.digest if this else "",
+            digest=reception.scan.dataset_sha256 if reception.scan else "",
         )
 
     def _set_aside(self, reception: Reception, outcome: Outcome) -> None:
@@ -331,19 +336,10 @@ class Ingest:
             log("ingest.aside_failed", level="warning", code=error.code)
 
 
-def record(scan: Scan) -> Record:
-    """What the catalogue keeps of a scanned file. Raises: Invalid("missing_uid" | "bad_uid")."""
+def record(scan: Scan, verdict: Verdict) -> Record:
+    """What the catalogue keeps of a scanned file that may be filed."""
     data = scan.json()
-    dataset = facts.head(data)
-    names = {}
-    for tag, keyword in (("0020000D", "Study"), ("0020000E", "Series"), ("00080018", "SOP"), ("00080016", "SOP Class")):
-        uid = next(iter(facts.texts(dataset, (tag,))), "")
-        if not uid:
-            raise Invalid("missing_uid", f"no {keyword} Instance UID ({tag})")
-        if not uids.is_usable(uid):
-            raise Invalid("bad_uid", f"the {keyword} Instance UID ({tag}) is not a UID")
-        names[tag] = uid
-    found = facts.read(dataset)
+    found = facts.read(facts.head(data))
     pixels = scan.pixels
     row: dict[str, Any] = {
         "transfer_syntax": scan.transfer_syntax,
@@ -360,9 +356,9 @@ def record(scan: Scan) -> Record:
         row["pixel_length"] = -1 if pixels.length is None else pixels.length
     bulk = [[value.path, value.vr, value.offset, value.length] for value in scan.bulk]
     return Record(
-        study_uid=names["0020000D"],
-        series_uid=names["0020000E"],
-        uid=names["00080018"],
+        study_uid=str(verdict.study_uid),
+        series_uid=str(verdict.series_uid),
+        uid=str(verdict.sop_instance_uid),
         digest=scan.dataset_sha256,
         facts=found,
         row=row,

@@ -26,7 +26,7 @@ class Outcome:
     message: str
     size: int
     digest: str
-    """SHA-256 of the dataset, of the whole file when it was refused."""
+    """SHA-256 of the dataset; empty when there is none to speak of."""
 
 
 @dataclass(frozen=True, slots=True)

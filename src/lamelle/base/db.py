@@ -68,12 +68,18 @@ class Database:
             if self.url.database:
                 Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
             self.engine = sa.create_engine(
-                self.url, pool_size=16, max_overflow=64, connect_args={"timeout": BUSY_TIMEOUT_S}
+                self.url,
+                pool_size=16,
+                max_overflow=64,
+                connect_args={"timeout": BUSY_TIMEOUT_S},
+                hide_parameters=True,  # values are patient data
             )
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
-            self.engine = sa.create_engine(self.url, pool_size=16, max_overflow=64, pool_pre_ping=True)
+            self.engine = sa.create_engine(
+                self.url, pool_size=16, max_overflow=64, pool_pre_ping=True, hide_parameters=True
+            )
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
