@@ -23,7 +23,7 @@ from lamelle.base import events, jobs
 from lamelle.base.clock import Clock
 from lamelle.base.db import Database
 from lamelle.base.errors import Invalid, LamelleError, TooLarge, Unavailable
-from lamelle.base.telemetry import log
+from lamelle.base.telemetry import Counter, log
 from lamelle.dicom import validate
 from lamelle.dicom.part10 import Scan, Scanner
 from lamelle.dicom.validate import Verdict
@@ -34,6 +34,8 @@ THUMBNAIL_DELAY = timedelta(seconds=2)
 """The other instances of a series follow within this time, and one thumbnail job serves them all."""
 RETRIES = 5
 READ = 1 << 20
+OUTCOMES = Counter("lamelle_instances_total", "Instances received, by what became of them.", ("door", "status"))
+TAKEN_IN = Counter("lamelle_taken_in_bytes_total", "Bytes of the instances received.", ("door",))
 
 
 class Steps(Protocol):
@@ -157,6 +159,8 @@ class Ingest:
             if outcome.status in ("conflict", "refused"):
                 self._set_aside(reception, outcome)
             reception.drop()
+            OUTCOMES.add(1, reception.origin.door, outcome.status)
+            TAKEN_IN.add(outcome.size, reception.origin.door)
         self._steps.reached("dropped")
         return outcomes
 

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -35,6 +35,7 @@ def configure(level: str = "info", form: str = "auto", stream: TextIO | None = N
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _add_process,
             structlog.dev.ConsoleRenderer(colors=stream.isatty()) if readable else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(severity),
@@ -46,6 +47,11 @@ def configure(level: str = "info", form: str = "auto", stream: TextIO | None = N
     root.handlers[:] = [_Forward()]
     root.setLevel(max(severity, logging.WARNING))
     logging.getLogger("_granian").setLevel(severity)
+
+
+def _add_process(logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    line["pid"] = os.getpid()
+    return line
 
 
 def log(event: str, *, level: str = "info", **facts: Any) -> None:

@@ -78,45 +78,44 @@ class Charset:
 
     def _decode_extended(self, value: bytes, resets: bytes) -> str:
         """ISO 2022: escape sequences bring in sets; delimiters and line ends bring back the first ones."""
-        lower, upper, out = "ascii", self.upper, []
-        at = 0
+        lower, upper = "ascii", self.upper
+        out: list[str] = []
+        at, escape = 0, -1  # `escape`: where the next escape sequence begins
         while at < len(value):
-            if value[at] == _ESC:
-                for size in (2, 3):
-                    found = _ESCAPES.get(value[at + 1 : at + 1 + size])
-                    if found is not None:
-                        lower, upper = (found[1], upper) if found[0] else (lower, found[1])
-                        at += 1 + size
-                        break
-                else:
+            if at > escape:
+                escape = value.find(_ESC, at)
+                escape = len(value) if escape < 0 else escape
+            if at == escape:
+                found, at = _escape_at(value, at)
+                if found is None:
                     out.append("\ufffd")
-                    at += 1
-                continue
-            stop = value.find(_ESC, at)
-            stop = len(value) if stop < 0 else stop
-            if lower == "ascii":
-                for place in range(at, stop):
-                    if value[place] in resets:
-                        stop = place + 1
-                        break
+                else:
+                    lower, upper = (found[1], upper) if found[0] else (lower, found[1])
+            elif lower == "ascii":
+                stop = next((place + 1 for place in range(at, escape) if value[place] in resets), escape)
                 out.append(_upper(value[at:stop], upper))
                 if value[stop - 1] in resets:
                     upper = self.upper
                 at = stop
-            elif value[at] <= 0x20 or value[at] > 0x7E:
+            elif not 0x20 < value[at] < 0x7F:
                 out.append(_upper(value[at : at + 1], upper))
                 if value[at] in resets:
                     lower, upper = "ascii", self.upper
                 at += 1
             else:
-                while stop > at and (stop - at) % 2 and stop < len(value):
-                    stop -= 1
-                end = at
-                while end < stop and 0x20 < value[end] < 0x7F:
-                    end += 1
-                out.append(_double(value[at:end] or value[at : at + 1], lower))
-                at = max(end, at + 1)
+                stop = next((place for place in range(at, escape) if not 0x20 < value[place] < 0x7F), escape)
+                out.append(_double(value[at:stop], lower))
+                at = stop
         return "".join(out)
+
+
+def _escape_at(value: bytes, at: int) -> tuple[tuple[bool, str] | None, int]:
+    """The set an escape sequence brings in, None if nobody knows it, and where the text goes on."""
+    for size in (2, 3):
+        found = _ESCAPES.get(value[at + 1 : at + 1 + size])
+        if found is not None:
+            return found, at + 1 + size
+    return None, at + 1
 
 
 def _upper(value: bytes, codec: str) -> str:

@@ -34,7 +34,6 @@ _NUMBERS = {b"FL": "f", b"FD": "d", b"SL": "i", b"SS": "h", b"UL": "I", b"US": "
 _WORDS = {b"OW": 2, b"OF": 4, b"OL": 4, b"OD": 8, b"OV": 8}
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _LITTLE, _BIG = struct.Struct("<HH2sH"), struct.Struct(">HH2sH")
-_U32_LITTLE, _U32_BIG = struct.Struct("<I"), struct.Struct(">I")
 _UTF8 = b'{"vr":"CS","Value":["ISO_IR 192"]}'
 
 
@@ -49,14 +48,49 @@ class Bulk:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Context:
-    """How the elements of a data set or item are written. Values seen before are in `memo`, by their bytes."""
+# Of an element's first 8 bytes: tag, VR, size of the whole element, and whether equal bytes always mean the same text.
+_Head = tuple[int, bytes, int, bool]
+_LONG_FORM = -1  # the size stands in the 4 bytes that follow
 
-    explicit: bool
-    little: bool
-    charset: Charset
-    memo: dict[bytes, str]
+
+class _Context:
+    """How the elements of a data set or item are written.
+
+    `memo`: members of elements seen before, by their bytes; `heads`: by the first 8 bytes of an element.
+    """
+
+    __slots__ = ("charset", "explicit", "heads", "little", "memo", "unpack_item", "unpack_long")
+
+    def __init__(self, explicit: bool, little: bool, charset: Charset) -> None:
+        self.explicit, self.little, self.charset = explicit, little, charset
+        self.memo: dict[bytes, str] = {}
+        self.heads: dict[bytes, _Head] = {}
+        order = "<" if little else ">"
+        self.unpack_long = struct.Struct(f"{order}I").unpack_from
+        self.unpack_item = struct.Struct(f"{order}HHI").unpack_from
+
+    def with_charset(self, terms: list[str]) -> "_Context":
+        """The same for text in another character set."""
+        return _Context(self.explicit, self.little, charset(terms))
+
+
+def _head(first: bytes, context: _Context) -> _Head:
+    """Read the first 8 bytes of an element, and remember what they say."""
+    group, element, vr, short = (_LITTLE if context.little else _BIG).unpack(first)
+    tag = group << 16 | element
+    if context.explicit and vr in elements.KNOWN and group != 0xFFFE:
+        size = _LONG_FORM if vr in elements.LONG else 8 + short
+    elif context.explicit and vr.isalpha() and vr.isupper() and group != 0xFFFE:
+        size = 8 + short
+    else:
+        vr = elements.implied_vr(tag)
+        size = 8 + context.unpack_long(first, 4)[0]
+    simple = 8 <= size <= 8 + _MEMO_VALUE and not elements.is_bulk(vr) and tag not in (_CHARSETS, _PIXEL_REPRESENTATION)
+    found = (tag, vr, size, simple and group not in (2, 0xFFFE) and element != 0)
+    if len(context.heads) > _MEMO_SIZE:
+        context.heads.clear()
+    context.heads[first] = found
+    return found
 
 
 def to_json(header: bytes, transfer_syntax: str) -> bytes:
@@ -119,7 +153,7 @@ class _Writer:
         self._signed = False
 
     def write(self, explicit: bool, pixels: PixelData | None) -> tuple[bytes, tuple[Bulk, ...]]:
-        context = _Context(explicit, self._top_little, charset(()), {})
+        context = _Context(explicit, self._top_little, charset(()))
         parts, _ = self._dataset(0, len(self._data), context, "")
         if pixels is not None:
             parts.append(f'"{pixels.tag:08X}":{{"vr":"{pixels.vr}","BulkDataURI":"@{pixels.tag:08X}"}}')
@@ -127,90 +161,80 @@ class _Writer:
 
     # -- structure ---------------------------------------------------------------------------------
 
-    def _dataset(self, at: int, end: int, context: _Context, path: str) -> tuple[list[str], int]:  # noqa: PLR0915
+    def _dataset(self, at: int, end: int, context: _Context, path: str) -> tuple[list[str], int]:
         """Members of the JSON object for the elements from `at` on, and where they ended: at `end`, at an item
         delimiter, or where the bytes make no sense any more."""
-        data, memo = self._data, context.memo
-        explicit, little = context.explicit, context.little
-        unpack, unpack_long = (
-            (_LITTLE.unpack_from, _U32_LITTLE.unpack_from)
-            if little
-            else (
-                _BIG.unpack_from,
-                _U32_BIG.unpack_from,
-            )
-        )
-        long, known = elements.LONG, elements.KNOWN
+        data, memo, heads = self._data, context.memo, context.heads
         parts: list[str] = []
         while end - at >= 8:
-            group, element, vr, length = unpack(data, at)
-            tag = group << 16 | element
-            if explicit and vr in known:
-                start = at + 8
-                if vr in long:
-                    if end - at < 12:
-                        return parts, end
-                    length = unpack_long(data, at + 8)[0]
-                    start = at + 12
-            elif group == 0xFFFE:
+            first = data[at : at + 8]
+            head = heads.get(first) or _head(first, context)
+            tag, vr, size, simple = head
+            if simple and at + size <= end:
+                known = memo.get(data[at : at + size])
+                if known is not None:
+                    parts.append(known)
+                    at += size
+                    continue
+            if tag >> 16 == 0xFFFE:
                 if path:
                     return parts, at + 8 if tag == ITEM_END else at
-                at += 8
-                if tag == ITEM:
-                    at += unpack_long(data, at - 4)[0]
+                at += size if tag == ITEM else 8
                 continue
-            else:
-                start = at + 8
-                if not (explicit and vr.isalpha() and vr.isupper()):
-                    length = unpack_long(data, at + 4)[0]
-                    vr = elements.implied_vr(tag)
-            if length == UNDEFINED:
+            start = at + 8
+            if size == _LONG_FORM:
+                start = at + 12
+                if start > end:
+                    return parts, end
+                size = 12 + context.unpack_long(data, at + 8)[0]
+            stop = at + size
+            if stop - start == UNDEFINED:
                 text, at = self._undefined(tag, vr, start, end, context, path=path)
-                if text:
-                    parts.append(text)
+                parts.append(text)
                 continue
-            stop = start + length
             if stop > end:
                 parts.append(_bare(tag, vr))
                 return parts, end
-            if group == 2 or not element:
-                at = stop
-                continue
-            if tag == _CHARSETS:
-                terms = data[start:stop].decode("latin_1").split("\\")
-                context = _Context(explicit, little, charset(terms), {})
-                memo = context.memo
-            elif tag == _PIXEL_REPRESENTATION:
-                self._signed = data[start:stop] in (b"\1\0", b"\0\1")
-                memo.clear()
-            if length <= _MEMO_VALUE and start not in self._cuts and tag not in elements.PIXEL_TAGS:
-                key = data[at:stop]
-                known_text = memo.get(key)
-                if known_text is None:
-                    if len(memo) > _MEMO_SIZE:
-                        memo.clear()
-                    known_text = memo[key] = self._element(tag, vr, start, stop, context, path=path)
-                parts.append(known_text)
-            else:
-                parts.append(self._element(tag, vr, start, stop, context, path=path))
+            if tag >> 16 != 2 and tag & 0xFFFF:
+                if tag == _CHARSETS:
+                    context = context.with_charset(data[start:stop].decode("latin_1").split("\\"))
+                    memo = context.memo
+                elif tag == _PIXEL_REPRESENTATION and not path:
+                    self._signed = data[start:stop] in (b"\1\0", b"\0\1")
+                    memo.clear()
+                parts.append(self._remembered(tag, vr, at, start, stop, context, path=path))
             at = stop
         return parts, end
+
+    def _remembered(self, tag: int, vr: bytes, at: int, start: int, stop: int, context: _Context, *, path: str) -> str:
+        """The member for one element, from the memo if the same bytes were met before."""
+        if stop - start > _MEMO_VALUE or start in self._cuts or tag in elements.PIXEL_TAGS:
+            return self._element(tag, vr, start, stop, context, path=path)
+        memo, key = context.memo, self._data[at:stop]
+        found = memo.get(key)
+        if found is None:
+            before = len(self._bulk)
+            found = self._element(tag, vr, start, stop, context, path=path)
+            if len(self._bulk) == before:  # what has a path of its own can't be used again
+                if len(memo) > _MEMO_SIZE:
+                    memo.clear()
+                memo[key] = found
+        return found
 
     def _undefined(self, tag: int, vr: bytes, start: int, end: int, context: _Context, *, path: str) -> tuple[str, int]:
         """An element of undefined length: a sequence, a sequence hidden in UN, or nested fragments."""
         if tag in elements.PIXEL_TAGS or (context.explicit and vr in (b"OB", b"OW")):
-            stop = self._fragments_end(start, end, context.little)
+            stop = self._fragments_end(start, end, context)
             self._bulk.append(Bulk(f"{path}{tag:08X}", _name(vr), self._locate(start), stop - start))
             return f'"{tag:08X}":{{"vr":"{_name(vr)}","BulkDataURI":"@{path}{tag:08X}"}}', stop
         if vr == b"UN" and context.explicit:
-            context = _Context(False, True, context.charset, {})
+            context = _Context(False, True, context.charset)
         items, stop = self._items(start, end, context, f"{path}{tag:08X}/", defined=False)
         return f'"{tag:08X}":{{"vr":"SQ"{items}}}', stop
 
-    def _fragments_end(self, at: int, end: int, little: bool) -> int:
+    def _fragments_end(self, at: int, end: int, context: _Context) -> int:
         while end - at >= 8:
-            group, element, _, _ = (_LITTLE if little else _BIG).unpack_from(self._data, at)
-            length: int = (_U32_LITTLE if little else _U32_BIG).unpack_from(self._data, at + 4)[0]
+            group, element, length = context.unpack_item(self._data, at)
             if (group << 16 | element) != ITEM or length == UNDEFINED:
                 return at + 8
             at += 8 + length
@@ -220,27 +244,24 @@ class _Writer:
         """`,"Value":[...]` for the items from `at` on, empty if there are none, and where they ended."""
         if path.count("/") > 2 * elements.MAX_DEPTH:
             return "", end
-        data = self._data
-        unpack = struct.Struct("<HHI" if context.little else ">HHI").unpack_from
+        data, unpack = self._data, context.unpack_item
         items: list[str] = []
         while end - at >= 8:
             group, element, length = unpack(data, at)
-            tag = group << 16 | element
-            if tag != ITEM:
-                if tag == SEQUENCE_END:
-                    at += 8
-                    break
-                if tag == ITEM_END and length == 0:
-                    at += 8
-                    continue
-                at = end if defined else at
-                break
             at += 8
-            stop = end if length == UNDEFINED else min(at + length, end)
-            inner = f"{path}{len(items) + 1}/"
-            parts, after = self._dataset(at, stop, context, inner)
-            items.append(_object(parts))
-            at = after if length == UNDEFINED else stop
+            if element != 0xE000 or group != 0xFFFE:
+                tag = group << 16 | element
+                if tag == ITEM_END and length == 0:
+                    continue
+                at = end if defined else at if tag == SEQUENCE_END else at - 8
+                break
+            if length == UNDEFINED:
+                parts, at = self._dataset(at, end, context, f"{path}{len(items) + 1}/")
+            else:
+                stop = at + length
+                parts, _ = self._dataset(at, stop if stop < end else end, context, f"{path}{len(items) + 1}/")
+                at = stop
+            items.append(_object(parts) if len(parts) != 1 else "{" + parts[0] + "}")
         else:
             at = end
         return (f',"Value":[{",".join(items)}]' if items else ""), at
@@ -251,7 +272,7 @@ class _Writer:
         if vr == b"UN" and context.explicit and not tag >> 16 & 1 and start not in self._cuts:
             implied = elements.implied_vr(tag)  # PS3.5 6.2.2: UN of a known tag is implicit VR little endian
             if implied != b"UN":
-                vr, context = implied, _Context(False, True, context.charset, {})
+                vr, context = implied, _Context(False, True, context.charset)
         if b" or " in vr:
             vr = self._resolve(vr)
         if tag == _CHARSETS:
@@ -311,10 +332,10 @@ def _bare(tag: int, vr: bytes) -> str:
 
 def _object(parts: list[str]) -> str:
     """Members in ascending order of tags; of an element that stands there twice the last one counts."""
-    for at in range(1, len(parts)):
-        if parts[at][:10] <= parts[at - 1][:10]:
-            unique = {part[:10]: part for part in parts}
-            return "{" + ",".join(unique[key] for key in sorted(unique)) + "}"
+    keys = [part[:10] for part in parts]
+    if sorted(set(keys)) != keys:
+        unique = dict(zip(keys, parts, strict=True))
+        parts = [unique[key] for key in sorted(unique)]
     return "{" + ",".join(parts) + "}"
 
 

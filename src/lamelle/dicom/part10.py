@@ -9,6 +9,7 @@ import struct
 import zlib
 from array import array
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -305,6 +306,10 @@ def _may_be_cut(tag: int, vr: bytes) -> bool:
     return elements.is_bulk(vr) and tag not in (elements.OFFSETS, elements.OFFSET_LENGTHS)
 
 
+# Kind, explicit, little, and the sizes of whole elements by their first 8 bytes.
+_Level = tuple[int, bool, bool, dict[int, int]]
+
+
 class _Body:
     """The data set. Either reads elements into `head`, or skips a value cut out, or reads fragments."""
 
@@ -315,7 +320,9 @@ class _Body:
         self.end = origin  # position after the last byte seen
         self.head = bytearray()
         self.at = 0  # in head: where the next element header begins; may be past its end
-        self.levels: list[tuple[int, bool, bool]] = []  # kind, explicit, little
+        self.levels: list[_Level] = []
+        # Sizes of whole nested elements by their first 8 bytes, where those say it all, for each (explicit, little).
+        self.sizes: dict[tuple[bool, bool], dict[int, int]] = defaultdict(dict)
         self.segments: list[tuple[int, int]] = [(0, origin)]  # from this place in head on, this place in the file
         self.cuts: dict[int, tuple[int, int]] = {}  # place of a value in head -> its (offset, length) in the file
         self.elements: dict[int, Element] = {}
@@ -358,21 +365,27 @@ class _Body:
 
     # -- elements ----------------------------------------------------------------------------------
 
-    def _walk(self, position: int) -> int:
+    def _walk(self, position: int) -> int:  # noqa: PLR0915
         """Read element headers as far as they are there. `position`: in the file, of the end of `head`.
 
         Returns how many bytes at the end of what was added do not belong to the header.
         """
         head, levels, at = self.head, self.levels, self.at
+        unpack_first, sizes, first = _FIRST.unpack_from, self.sizes[True, True], 0
         size = len(head)
         while size - at >= 8:
-            if self.padding:
+            if levels:
+                kind, explicit, little, sizes = levels[-1]
+                first = unpack_first(head, at)[0]
+                step = sizes.get(first)
+                if step is not None:
+                    at += step
+                    continue
+            elif self.padding:
                 if any(head[at:]):
                     raise Invalid("bad_element", "bytes after the end of the data set")
                 at = size
                 break
-            if levels:
-                kind, explicit, little = levels[-1]
             else:
                 kind, explicit, little = _ELEMENTS, self.explicit, self.little
             group, element, vr, short = (_LITTLE if little else _BIG).unpack_from(head, at)
@@ -406,20 +419,22 @@ class _Body:
                 self._open(tag, vr, explicit, little)
                 at = start
             else:
+                if levels and start == at + 8:
+                    sizes[first] = 8 + length
                 at = start + length
-            if at > self.limit:
-                raise TooLarge("header_too_large", f"more than {self.limit} bytes beside the pixel data")
+        if at > self.limit:
+            raise TooLarge("header_too_large", f"more than {self.limit} bytes beside the pixel data")
         self.at = at
         return 0
 
     def _open(self, tag: int, vr: bytes, explicit: bool, little: bool) -> None:
         """An element of undefined length begins."""
         if tag == elements.PIXELS or (explicit and vr in (b"OB", b"OW")):
-            self.levels.append((_FRAGMENTS, explicit, little))
+            self.levels.append((_FRAGMENTS, explicit, little, {}))
         elif vr == b"SQ":
-            self.levels.append((_ITEMS, explicit, little))
+            self.levels.append((_ITEMS, explicit, little, {}))
         elif vr == b"UN" or not explicit:  # PS3.5 6.2.2: written in implicit VR little endian
-            self.levels.append((_ITEMS, False, True if vr == b"UN" and explicit else little))
+            self.levels.append((_ITEMS, False, True if vr == b"UN" and explicit else little, {}))
         else:
             raise Invalid("bad_length", f"({tag >> 16:04X},{tag & 0xFFFF:04X}) may not have an undefined length")
         if len(self.levels) > 2 * elements.MAX_DEPTH:
@@ -435,7 +450,7 @@ class _Body:
                 return at + 8 + length
             if kind == _FRAGMENTS:
                 raise Invalid("bad_length", "a fragment of undefined length")
-            self.levels.append((_ELEMENTS, explicit, little))
+            self.levels.append((_ELEMENTS, explicit, little, self.sizes[explicit, little]))
         elif (tag == SEQUENCE_END and kind != _ELEMENTS) or (tag == ITEM_END and kind == _ELEMENTS and self.levels):
             self.levels.pop()
         elif tag == SEQUENCE_END and len(self.levels) > 1:
@@ -471,7 +486,7 @@ class _Body:
         value = position - extra
         offset = -1 if self.deflated else value
         encapsulated = length == UNDEFINED
-        name = "OW" if b" or " in vr else vr.decode()
+        name = ("OB" if encapsulated else "OW") if b" or " in vr else vr.decode()
         self.pixels = PixelData(tag, name, offset, None if encapsulated else length, encapsulated)
         del self.head[self.at :]
         if encapsulated:
@@ -611,6 +626,7 @@ class _Fragments:
         )
 
 
+_FIRST = struct.Struct("<Q")
 _LITTLE, _BIG = struct.Struct("<HH2sH"), struct.Struct(">HH2sH")
 _U32_LITTLE, _U32_BIG = struct.Struct("<I"), struct.Struct(">I")
 _ITEM = struct.Struct("<II")

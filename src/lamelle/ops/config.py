@@ -16,6 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from lamelle.archive.settings import ArchiveSettings
 from lamelle.base.errors import Invalid
+from lamelle.base.jobs import JobSettings
 
 PREFIX = "LAMELLE_"
 FILE_VARIABLE = "LAMELLE_CONFIG"
@@ -60,6 +61,7 @@ class Settings:
     """All settings; each section is handed to the room it is named after."""
 
     archive: ArchiveSettings = field(default_factory=lambda: ArchiveSettings(Path("lamelle-data")))
+    jobs: JobSettings = field(default_factory=JobSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
     log: LogSettings = field(default_factory=LogSettings)
 

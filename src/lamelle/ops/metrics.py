@@ -3,9 +3,10 @@
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
+import sqlalchemy as sa
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.requests import Request
@@ -14,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lamelle.archive.store import Archive
 from lamelle.base import telemetry
+from lamelle.base.errors import Unavailable
+from lamelle.base.jobs import job
 from lamelle.base.telemetry import Counter, Histogram
 from lamelle.doors import http
 
@@ -153,11 +156,29 @@ class Now(Collector):
     def collect(self) -> Iterator[Metric]:
         free = self._archive.blobs.free_bytes()
         if free is not None:
-            yield GaugeMetricFamily("lamelle_free_bytes", GAUGES["lamelle_free_bytes"][0], free)
+            yield _gauge("lamelle_free_bytes", {(): free})
+        yield _gauge("lamelle_jobs", {(state,): count for state, count in self._jobs().items()})
+
+    def _jobs(self) -> dict[str, int]:
+        waiting = sa.select(job.c.state, sa.func.count()).group_by(job.c.state)
+        try:
+            with self._archive.db.read() as connection:
+                return {state: int(count) for state, count in connection.execute(waiting)}
+        except Unavailable:  # /health says so; what was counted can still be read
+            return {}
+
+
+def _gauge(name: str, values: Mapping[tuple[str, ...], float]) -> Metric:
+    about, labels = GAUGES[name]
+    found = GaugeMetricFamily(name, about, labels=labels)
+    for key, value in values.items():
+        found.add_metric(key, value)
+    return found
 
 
 GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "lamelle_free_bytes": ("Room left where blobs and spools are written.", ()),
+    "lamelle_jobs": ("Jobs in the table: todo, running, dead.", ("state",)),
 }
 """Name to description and labels of what `Now` reads."""
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from lamelle.base import telemetry
-from lamelle.base.errors import Conflict, Denied, Unavailable
+from lamelle.base.errors import Conflict, Denied, LamelleError, Unavailable
 from lamelle.ops import config, health, wiring
 from lamelle.ops.config import Settings
 
@@ -100,6 +100,11 @@ def tend(settings: Settings, stop: threading.Event) -> None:
     threading.Thread(target=_beat, args=(beat, stop), daemon=True).start()
     try:
         wiring.tend(settings, stop)
+    except LamelleError:
+        raise
+    except Exception as error:  # noqa: BLE001  its message may quote data: the log gets its place, not its words
+        telemetry.log("jobs.crashed", level="error", **telemetry.trace(error))
+        raise SystemExit(1) from None
     finally:
         beat.unlink(missing_ok=True)
 

@@ -16,7 +16,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
 from lamelle.archive.store import Archive
-from lamelle.base.errors import LamelleError
+from lamelle.base import events, jobs, telemetry
+from lamelle.base.errors import LamelleError, Unavailable
 from lamelle.doors import http
 from lamelle.ops import health, metrics
 from lamelle.ops.config import Settings
@@ -40,12 +41,12 @@ def application(settings: Settings) -> ASGIApp:
         yield
         archive.close()
 
-    handlers: dict[Any, Any] = {
+    answers: dict[Any, Any] = {
         LamelleError: http.answer_error,
         HTTPException: _answer_http,
         Exception: metrics.crashed,
     }
-    app: ASGIApp = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    app: ASGIApp = Starlette(routes=routes, lifespan=lifespan, exception_handlers=answers)
     return metrics.Observed(app, words(routes), settings.serve.access_log)
 
 
@@ -89,18 +90,50 @@ def paths(routes: list[BaseRoute], prefix: str = "") -> list[str]:
 
 
 def tend(settings: Settings, stop: threading.Event) -> None:
-    """Run jobs and watch folders until `stop`."""
+    """Run jobs and watch folders until `stop`; when one of the loops breaks, all end and the error is raised."""
     archive = opened(settings)
+    broken: list[Exception] = []
+
+    def run(loop: Callable[[], None]) -> None:
+        try:
+            loop()
+        except Exception as error:  # noqa: BLE001  raised below, by the thread that owns the process
+            broken.append(error)
+            stop.set()
+
     try:
-        for thread in (started := [threading.Thread(target=loop) for loop in loops(archive, settings, stop)]):
+        threads = [threading.Thread(target=run, args=(loop,)) for loop in loops(archive, settings, stop)]
+        for thread in threads:
             thread.start()
-        stop.wait()
-        for thread in started:
+        for thread in threads:
             thread.join()
     finally:
         archive.close()
+    if broken:
+        raise broken[0]
 
 
 def loops(archive: Archive, settings: Settings, stop: threading.Event) -> list[Callable[[], None]]:
     """What runs side by side in the jobs process, each until `stop`."""
-    return []
+    runner = jobs.Runner(archive.db, handlers(archive), archive.clock, settings.jobs)
+    return [
+        lambda: runner.run_forever(stop),
+        lambda: relay(archive, settings.jobs.poll_s, stop),
+    ]
+
+
+def handlers(archive: Archive) -> dict[str, jobs.Handler]:
+    """Kind of job to who does it."""
+    return {}
+
+
+def relay(archive: Archive, poll_s: float, stop: threading.Event) -> None:
+    """Turn news into the jobs of SUBSCRIPTIONS until `stop`."""
+    while not stop.is_set():
+        try:
+            told = events.relay(archive.db, SUBSCRIPTIONS, archive.clock)
+        except Unavailable as error:
+            telemetry.log("events.unavailable", level="warning", code=error.code)
+            told = 0
+        if not told:
+            stop.wait(poll_s)

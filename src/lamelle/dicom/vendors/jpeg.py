@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lamelle.base.errors import Invalid, Unsupported
-from lamelle.dicom.vendors.slide import Buffer
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 
@@ -132,9 +131,9 @@ def resized(header: bytes, parsed: Header, width: int, height: int, restart: int
     return out
 
 
-def join(head: bytes, intervals: Sequence[Buffer]) -> list[Buffer]:
+def join(head: bytes, intervals: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
     """Pieces of one stream out of restart intervals (without their markers); RSTn are numbered anew."""
-    pieces: list[Buffer] = [head]
+    pieces: list[bytes | memoryview] = [head]
     for number, interval in enumerate(intervals):
         pieces.append(interval)
         pieces.append(bytes((0xFF, 0xD0 + number % 8)))

@@ -1,0 +1,84 @@
+"""A real `lamelle serve` in its own processes, for tests and measurements that talk to it as anyone would."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+START_S = 60.0
+READY = "Lamelle listens on "
+
+
+class Node:
+    """Starts on entering (returns once it listens), stops in order on leaving; `url` has no slash at its end."""
+
+    def __init__(
+        self, data_dir: Path, *, workers: int = 2, port: int = 0, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.data_dir = data_dir
+        self.log_file = data_dir.parent / f"{data_dir.name}.log"
+        self.url = ""
+        self._arguments = ["--data", str(data_dir), "--port", str(port), "--workers", str(workers)]
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("LAMELLE_")}
+        self._environment = {**kept, **(environment or {})}
+
+    def __enter__(self) -> "Node":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start and wait for the ready line.
+
+        Raises: RuntimeError with the log when the node ends, or is silent for a minute.
+        """
+        command = [sys.executable, "-m", "lamelle", "serve", *self._arguments]
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=log, env=self._environment, text=True, start_new_session=True
+            )
+        guard = threading.Timer(START_S, self.process.kill)
+        guard.start()
+        try:
+            assert self.process.stdout is not None
+            line = next((line for line in self.process.stdout if line.startswith(READY)), "")
+        finally:
+            guard.cancel()
+        if not line:
+            status = self.process.wait()
+            raise RuntimeError(f"the node ended with {status}:\n{self.log()}")
+        self.url = line.removeprefix(READY).strip()
+
+    def stop(self, number: int = signal.SIGTERM, timeout_s: float = 60.0) -> int:
+        """Send the signal and wait; the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            status = self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        finally:
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+        return status
+
+    def log(self) -> str:
+        """Everything the node logged so far."""
+        return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    def get(self, path: str, timeout_s: float = 30.0) -> bytes:
+        """The body of a GET. Raises: urllib.error.HTTPError."""
+        with urllib.request.urlopen(self.url + path, timeout=timeout_s) as answer:
+            content: bytes = answer.read()
+            return content
