@@ -195,7 +195,7 @@ class _Writer:
             if stop > end:
                 parts.append(_bare(tag, vr))
                 return parts, end
-            if tag >> 16 != 2 and tag & 0xFFFF:
+            if tag & 0xFFFF and (path or tag >> 16 != 2):
                 if tag == _CHARSETS:
                     context = context.with_charset(data[start:stop].decode("latin_1").split("\\"))
                     memo = context.memo

@@ -384,7 +384,8 @@ class _Body:
             elif self.padding:
                 if any(head[at:]):
                     raise Invalid("bad_element", "bytes after the end of the data set")
-                at = size
+                self.warnings["trailing_bytes"] = None
+                del head[at:]
                 break
             else:
                 kind, explicit, little = _ELEMENTS, self.explicit, self.little

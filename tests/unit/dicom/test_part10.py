@@ -1,5 +1,7 @@
 """The scanner on real files, odd files and broken files."""
 
+import hashlib
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -161,3 +163,91 @@ def test_what_stands_behind_pixel_data_is_read_too() -> None:
     found = scan(data, 11)
     (bulk,) = [bulk for bulk in found.bulk if bulk.path == "FFFCFFFC"]
     assert data[bulk.offset : bulk.offset + bulk.length] == b"\0" * 2000
+
+
+class NoDigest:
+    """Stands in for sha256, so that gigabytes pass in a moment."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.size = len(data)
+
+    def update(self, data: memoryview) -> None:
+        self.size += len(data)
+
+    def hexdigest(self) -> str:
+        return f"{self.size} bytes"
+
+
+def test_six_gigabytes_pass_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hashlib.sha256", NoDigest)
+    frame, count = build.jpeg(280_000), 24_000
+    piece = (build.item_head(len(frame)) + frame) * 4
+    start, end = build.IDENTITY + build.frames(count) + build.fragments([])[: 12 + 8], build.SEQUENCE_END
+    scanner = Scanner()
+    head = build.file(start, build.JPEG_BASELINE)
+    tracemalloc.start()
+    scanner.feed(head)
+    for _ in range(count // 4):
+        scanner.feed(piece)
+    scanner.feed(end)
+    found = scanner.finish()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.size == len(head) + count * 280_008 + 8 > 6 << 30
+    assert found.frames is not None
+    assert found.frames.ranges(count) == ((found.size - 8 - 280_000, 280_000),)
+    assert peak < 16 << 20
+
+
+def test_native_pixels_beyond_the_limit_of_four_gigabytes_are_truncated_not_believed() -> None:
+    scanner = Scanner()
+    scanner.feed(build.file(build.IDENTITY + build.head(0x7FE00010, b"OW", 0xFFFFFFFE)))
+    scanner.feed(bytes(1000))
+    with pytest.raises(Invalid) as caught:
+        scanner.finish()
+    assert caught.value.code == "truncated"
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (build.SAMPLES["no pixels"] + b"\x08\0", "truncated"),
+        (build.file(build.IDENTITY + build.head(0x00081030, b"LO", 500)), "truncated"),
+        (build.file(build.IDENTITY + build.fragments([build.jpeg(10)])[:-8]), "truncated"),
+        (build.file(build.fragments([b"ab"])[:-8] + build.element(0x00100010, b"PN", b"x" * 9)), "bad_fragment"),
+        (build.file(build.fragments([])[:-8] + build.item_head(0xFFFFFFFF) + bytes(99)), "bad_length"),
+        (build.file(build.element(0x7FE00010, b"OB", b"") * 2), "two_pixel_data"),
+        (build.file(b"garbage!" * 10, "1.2.840.10008.1.2.1.99"), "bad_deflate"),
+        (build.file(build.IDENTITY + bytes(100) + b"x" * 40), "bad_element"),
+        (build.meta("1.2.840.10008.1.2.1")[:-3], "truncated"),
+        (bytes(128) + b"DICM" + build.element(0x00020102, b"OB", bytes(2 << 20)), "bad_meta"),
+        (bytes(128) + b"DICM" + build.IDENTITY + build.fragments([build.jpeg(10)]), "no_transfer_syntax"),
+    ],
+)
+def test_refusals_have_stable_codes(data: bytes, code: str) -> None:
+    for sizes in ((), (1,), (3, 100)):
+        with pytest.raises(Invalid) as caught:
+            scan(data, *sizes)
+        assert caught.value.code == code
+
+
+def test_zeros_after_the_data_set_are_tolerated() -> None:
+    for count in (4, 8, 1000):
+        scanned = scan(build.SAMPLES["no pixels"] + bytes(count), 7)
+        assert scanned.header == build.IDENTITY
+        assert scanned.warnings == ("trailing_bytes",)
+
+
+def test_digests_cover_every_byte_once() -> None:
+    data = build.SAMPLES["table"]
+    found = scan(data, 5)
+    assert found.meta == data[: found.dataset_offset]
+    assert found.meta_sha256 == hashlib.sha256(found.meta).hexdigest()
+    assert found.dataset_sha256 == hashlib.sha256(data[found.dataset_offset :]).hexdigest()
+
+
+def test_values_at_the_top_can_be_asked() -> None:
+    found = scan(build.SAMPLES["table"])
+    assert (found.text(0x00080018), found.number(0x00280008), found.value(0x00100020)) == ("1.2.3.4", 2, None)
+    assert found.dataset().PatientName == "Éluard^Paul"
+    assert scan(build.SAMPLES["big endian"]).number(0x00280010) == 4
