@@ -284,7 +284,10 @@ import_record = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("study_uid", Word),
     sa.Column("series_uid", Word),
+    sa.Column("instances", sa.Integer, nullable=False, server_default="0"),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("worker", Word),
+    sa.Column("lease_until", Instant),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False, index=True),
 )
