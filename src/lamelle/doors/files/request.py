@@ -18,8 +18,8 @@ class Limits:
     """Time from start to end, seconds: a slow network share is slow, not broken."""
     silence_s: float = 300.0
     """Time without one byte from the reader, seconds, after which it hangs."""
-    file_bytes: int = 0
-    """Largest file the reader may write, bytes: none, it has a pipe."""
+    file_bytes: int = 16 << 30
+    """Largest file the reader may write in its scratch folder, bytes: levels encoded anew wait there for their turn."""
     open_files: int = 512
     """File descriptors: MRXS slides keep many data files open."""
     nice: int = 5
@@ -38,3 +38,5 @@ class Request:
     limits: Limits = field(default_factory=Limits)
     reader: str = READER
     """`module:function` with the signature of `lamelle.dicom.vendors.convert`."""
+    scratch: Path | None = None
+    """A private folder for what the reader must write on the way; None: it may write nothing anywhere."""

@@ -31,6 +31,8 @@ KINDS: dict[str, type[LamelleError]] = {
 }
 SLICE_S = 0.25
 """How often a waiting parent looks at `stop`, seconds."""
+START_S = 60.0
+"""How long a child may take to start Python and its libraries on a busy machine, seconds."""
 AUTOPSY_S = 1.0
 """How long a child whose pipe ended may take to end itself, seconds, so that we learn how it died."""
 REAP_S = 10.0
@@ -109,9 +111,11 @@ def _reading(fd: int, limits: Limits, stop: threading.Event | None) -> Callable[
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     end = time.monotonic() + limits.wall_s
+    patience = max(START_S, limits.silence_s)
 
     def read(buffer: memoryview) -> int:
-        hush = time.monotonic() + limits.silence_s
+        nonlocal patience
+        hush, patience = time.monotonic() + patience, limits.silence_s
         while True:
             if stop is not None and stop.is_set():
                 raise Unavailable("import_stopped", "The import was stopped.")

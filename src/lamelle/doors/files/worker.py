@@ -10,6 +10,7 @@ import pickle
 import resource
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, is_dataclass
@@ -33,6 +34,11 @@ def main() -> None:
     sender = Sender(fd)
     try:
         request: Request = pickle.load(sys.stdin.buffer)
+        if request.scratch is not None:
+            tempfile.tempdir = str(request.scratch)
+        else:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        sender.control(Kind.PROGRESS)  # from here on silence means that the reader hangs, not that Python starts
         sender.control(Kind.FACTS, convert(request, sender.begin))
         sender.control(Kind.DONE)
     except BrokenPipeError:

@@ -1,0 +1,76 @@
+"""What the files door can be told, with units and reasons; ops/config fills it, nothing here reads the environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from lamelle.dicom.vendors import ConvertSettings, SiteRule, SlideFacts
+from lamelle.doors.files.request import READER, Limits
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedFolder:
+    """One scanner's folder and what its file names say."""
+
+    path: Path
+    """The folder; it may be on a network share that comes and goes."""
+    pattern: str = ""
+    r"""Regular expression searched in the path below the folder, without its ending; named groups are facts about the
+    slide: `(?P<accession_number>[A-Z0-9]+)-(?P<block>[0-9]+)-(?P<stain>\w+)`. Empty: the file alone says what it is."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """Facts about every slide of this folder that its name does not give, such as `institution`."""
+    after: Literal["leave", "move", "delete"] = "leave"
+    """What happens to files that are in the archive, after this was verified: nothing, into `done/`, or deleted."""
+    refused: Literal["leave", "move"] = "leave"
+    """What happens to files that were refused: nothing, or into `refused/`."""
+
+    def __post_init__(self) -> None:
+        self.rule()
+
+    def rule(self) -> SiteRule:
+        """How names are read here. Raises: Invalid `bad_site_rule`."""
+        return SiteRule(self.pattern, on="name", defaults=self.facts)
+
+    def facts_of(self, path: Path) -> SlideFacts:
+        """What the folder knows of one of its slides. Raises: Invalid `bad_fact`."""
+        return self.rule().facts(path.relative_to(self.path).with_suffix("").as_posix(), "")
+
+
+@dataclass(frozen=True, slots=True)
+class FilesSettings:
+    """Settings of watched folders and `lamelle import`."""
+
+    watch: tuple[WatchedFolder, ...] = ()
+    """Folders to take slides from while the server runs."""
+    originals: Literal["discard", "keep"] = "discard"
+    """Whether a vendor's file is kept beside the DICOM made of it: twice the space, a way back for new readers."""
+    slides_at_once: int = 2
+    """Slides converted at the same time: one reader fills about one core, the archive's hashing the other."""
+    poll_s: float = 10.0
+    """Seconds between two looks at a watched folder; shares give no reliable notice of new files."""
+    stable_polls: int = 3
+    """Looks during which no file of a slide may change before it is taken: a scanner pauses between layers."""
+    temporary: tuple[str, ...] = ("*.tmp", "*.temp", "*.part", "*.partial", "*.filepart", "*.crdownload", "*~", "~*")
+    """Names of files still being written by someone (and all hidden ones), in any letter case."""
+    lease_s: float = 900.0
+    """Seconds after which a slide claimed by a watcher that died is taken by another; renewed while it works."""
+    retries: int = 5
+    """Attempts at a file that cannot be read before it is put aside."""
+    retry_s: float = 60.0
+    """Seconds before the second attempt; doubled for each one after."""
+    batch_files: int = 100
+    """DICOM files committed together: one sync of the disk for all of them."""
+    batch_bytes: int = 256 << 20
+    """Bytes of DICOM files committed together, so that an interrupted import loses little."""
+    convert: ConvertSettings = field(default_factory=ConvertSettings)
+    """How slides are written as DICOM."""
+    limits: Limits = field(default_factory=Limits)
+    """What one slide reader may use."""
+    reader: str = READER
+    """`module:function` that converts a vendor's slide."""
+
+    def __post_init__(self) -> None:
+        for name, low in (("slides_at_once", 1), ("stable_polls", 1), ("batch_files", 1), ("retries", 1)):
+            if getattr(self, name) < low:
+                raise ValueError(f"{name} is {getattr(self, name)}; at least {low}")
