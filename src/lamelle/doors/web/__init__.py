@@ -1,1 +1,7 @@
 """The pages and the JSON they read."""
+
+from lamelle.doors.web.api import api, schema
+from lamelle.doors.web.pages import pages
+from lamelle.doors.web.tiles import TilesFastPath
+
+__all__ = ["TilesFastPath", "api", "pages", "schema"]

@@ -1,0 +1,67 @@
+"""What came lately and what was put aside: for people who wait for a slide. Nothing is changed here."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePath
+
+import sqlalchemy as sa
+
+from lamelle.archive.catalogue import aside, import_record, study
+from lamelle.base.db import Database
+
+FAILED = ("failed", "refused", "quarantined")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A study that grew at a time."""
+
+    study_uid: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Bytes that were kept out of the archive, and why; `name` is the file they came in, without its folder."""
+
+    key: str
+    status: str
+    code: str
+    reason: str
+    name: str
+    size: int
+    door: str
+    received_at: datetime
+
+
+def recent(db: Database, limit: int) -> list[Arrival]:
+    """The studies that grew last, the latest first."""
+    wanted = sa.select(study.c.uid, study.c.updated_at).order_by(study.c.updated_at.desc(), study.c.id.desc())
+    with db.read() as conn:
+        return [Arrival(uid, at) for uid, at in conn.execute(wanted.limit(limit))]
+
+
+def put_aside(db: Database, limit: int) -> list[Aside]:
+    """What was put aside by any door, and files that could not be read, the latest first."""
+    kept = sa.select(aside).order_by(aside.c.received_at.desc()).limit(limit)
+    files = sa.select(import_record).where(import_record.c.state.in_(FAILED))
+    files = files.order_by(import_record.c.updated_at.desc()).limit(limit)
+    with db.read() as conn:
+        found = [
+            Aside(row.key, row.status, row.code, row.message, "", row.size, row.door, row.received_at)
+            for row in conn.execute(kept)
+        ]
+        found += [
+            Aside(
+                f"file/{row.id}",
+                "refused",
+                row.code or "",
+                row.reason or "",
+                PurePath(row.path).name,
+                row.size,
+                "files",
+                row.updated_at,
+            )
+            for row in conn.execute(files)
+        ]
+    return sorted(found, key=lambda item: item.received_at, reverse=True)[:limit]

@@ -1,0 +1,51 @@
+"""The JSON API of the pages, under /api: assembly, errors, headers. Each page's answers are in its own file."""
+
+from typing import Any, cast
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from lamelle.archive.store import Archive
+from lamelle.base.errors import LamelleError
+from lamelle.doors import http
+from lamelle.doors.web import imports, labels, series, session, slides, studies
+from lamelle.doors.web.models import Problem
+
+TITLE = "Lamelle pages"
+
+
+def api(archive: Archive) -> FastAPI:
+    """The application to mount at /api."""
+    app = FastAPI(
+        title=TITLE,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
+    )
+    for page in (studies, slides, labels, series, imports, session):
+        app.include_router(page.router(archive))
+    app.add_exception_handler(LamelleError, http.answer_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _not_found)
+    return app
+
+
+def schema() -> dict[str, Any]:
+    """The OpenAPI description; no archive is needed to describe."""
+    return api(cast(Archive, None)).openapi()
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    where = ", ".join(".".join(map(str, e["loc"])) for e in error.errors())
+    return http.problem(400, "bad_parameter", f"cannot be read: {where}")
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return http.problem(error.status_code, "no_such_page", "there is nothing at this address")

@@ -1,0 +1,27 @@
+"""The label and the overview of a slide: both may show who the patient is, so they are for those with the right."""
+
+from typing import Literal
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from lamelle.archive.store import Archive
+from lamelle.base.errors import NotFound
+from lamelle.doors.web.slides import Slides
+from lamelle.doors.web.tiles import Tiles
+
+
+def router(archive: Archive) -> APIRouter:
+    routes = APIRouter()
+    slides, tiles = Slides(archive), Tiles(archive)
+
+    @routes.get("/slides/{series_uid}/{image}", response_class=Response)
+    def associated(series_uid: str, image: Literal["label", "overview"]) -> Response:
+        known = slides.get(series_uid)
+        found = known.slide.label if image == "label" else known.slide.overview
+        if found is None:
+            raise NotFound("no_such_image", "the slide has no such image")
+        data = tiles.whole(known, series_uid, found)
+        return Response(data, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
+
+    return routes

@@ -1,0 +1,97 @@
+"""The viewer's built files: precompressed, cached for ever when their name holds a digest, and strict headers.
+
+Any address that is no file answers the one page, which reads the address itself.
+"""
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.responses import FileResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from lamelle.doors import http
+
+STATIC: Final = Path(__file__).parent / "static"
+NONCE: Final = "__CSP_NONCE__"
+MEDIA_TYPES: Final[Mapping[str, str]] = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".webp": "image/webp",
+    ".woff2": "font/woff2",
+}
+ENCODINGS: Final = (("br", ".br"), ("gzip", ".gz"))
+SECURITY: Final[Mapping[str, str]] = {
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "SAMEORIGIN",
+}
+NOT_BUILT: Final = "The viewer is not built. Run `pip install .`, or `npm ci && npm run build` in viewer/."
+
+
+def policy(nonce: str) -> str:
+    """The Content-Security-Policy: nothing from elsewhere, nothing inline without this answer's nonce."""
+    return (
+        f"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; "
+        "img-src 'self' blob: data:; connect-src 'self'; font-src 'self'; worker-src 'self' blob:; "
+        "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+    )
+
+
+def pages(static: Path = STATIC) -> ASGIApp:
+    """The application to mount at /, after every other."""
+    root = static.resolve()
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        await _response(root, scope)(scope, receive, send)
+
+    return answer
+
+
+def _response(root: Path, scope: Scope) -> Response:
+    if scope["method"] not in {"GET", "HEAD"}:
+        return http.problem(405, "method_not_allowed", "pages can only be read")
+    name = str(scope["path"]).lstrip("/")
+    path = (root / name).resolve()
+    if name and path.is_relative_to(root) and path.suffix in MEDIA_TYPES and path.name != "index.html":
+        return _file(path, name, Headers(scope=scope)) if path.is_file() else _missing()
+    return _page(root)
+
+
+def _missing() -> Response:
+    return http.problem(404, "no_such_page", "there is nothing at this address")
+
+
+def _page(root: Path) -> Response:
+    index = root / "index.html"
+    if not index.is_file():
+        return Response(NOT_BUILT, 503, media_type="text/plain")
+    nonce = secrets.token_urlsafe(16)
+    headers = {**SECURITY, "content-security-policy": policy(nonce), "cache-control": "no-store"}
+    return Response(index.read_text().replace(NONCE, nonce), headers=headers, media_type="text/html")
+
+
+def _file(path: Path, name: str, request: Headers) -> Response:
+    """Files under assets/ carry a digest in their name, so they never change."""
+    accepted = {piece.partition(";")[0].strip() for piece in request.get("accept-encoding", "").split(",")}
+    packed = [(coding, path.with_name(path.name + end)) for coding, end in ENCODINGS if coding in accepted]
+    coding, found = next(((c, p) for c, p in packed if p.is_file()), ("", path))
+    for_ever = name.startswith("assets/")
+    headers = {
+        **SECURITY,
+        "cache-control": "public, max-age=31536000, immutable" if for_ever else "no-cache",
+        "vary": "accept-encoding",
+    }
+    if coding:
+        headers["content-encoding"] = coding
+    return FileResponse(found, headers=headers, media_type=MEDIA_TYPES[path.suffix])

@@ -1,0 +1,131 @@
+"""The description of one slide for OpenSeadragon.
+
+Descriptions are kept in memory, bounded, and asked of the catalogue again after a few seconds: a slide grows
+while its scanner sends it.
+"""
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from lamelle.archive.store import Archive
+from lamelle.dicom import slide as model
+from lamelle.doors.web import reading
+from lamelle.doors.web.models import LevelModel, PathModel, PyramidModel, Slide
+
+KEPT: Final = 128
+FRESH_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One slide as last read; `digests` says which instances it was made of."""
+
+    study_uid: str
+    slide: model.Slide
+    digests: tuple[str, ...]
+    head: dict[str, Any]
+    version: str
+    read_at: float
+
+
+class Slides:
+    """The slides looked at lately; any number of threads may ask."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._kept: OrderedDict[str, Known] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def fresh(self, series_uid: str) -> Known | None:
+        """The slide if it was read a moment ago."""
+        found = self._kept.get(series_uid)
+        return found if found and time.monotonic() - found.read_at < FRESH_S else None
+
+    def get(self, series_uid: str, study_uid: str | None = None) -> Known:
+        """The slide of a series. Raises: NotFound, Gone, Invalid("not_a_slide")."""
+        if now := self.fresh(series_uid):
+            return now
+        found = self._kept.get(series_uid)
+        study_uid = study_uid or (found.study_uid if found else reading.study_of(self._archive, series_uid))
+        digests = tuple(ref.digest for ref in self._archive.retrieve.instances(study_uid, series_uid))
+        if found and found.digests == digests:
+            found = replace(found, read_at=time.monotonic())
+        else:
+            objects = list(reading.objects(self._archive, study_uid, series_uid))
+            slide = model.read(objects)
+            base = slide.pyramids[0].levels[0].images[0].sop_uid
+            head = next(ds for ds in objects if model.first(ds, "00080018") == base)
+            head.pop("52009230", None)
+            version = hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()[:12]
+            found = Known(study_uid, slide, digests, head, version, time.monotonic())
+        with self._lock:
+            self._kept[series_uid] = found
+            self._kept.move_to_end(series_uid)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+
+def router(archive: Archive) -> APIRouter:
+    routes = APIRouter()
+    slides = Slides(archive)
+
+    @routes.get("/slides/{series_uid}")
+    def slide(series_uid: str, response: Response) -> Slide:
+        response.headers["cache-control"] = "private, no-cache"
+        return describe(series_uid, slides.get(series_uid))
+
+    return routes
+
+
+def describe(series_uid: str, known: Known) -> Slide:
+    return Slide(
+        uid=series_uid,
+        study_uid=known.study_uid,
+        version=known.version,
+        pyramids=[_pyramid(p) for p in known.slide.pyramids],
+        container=known.slide.container,
+        stain=known.slide.stain,
+        description=reading.text(known.head, "0008103E"),
+        has_label=known.slide.label is not None,
+        has_overview=known.slide.overview is not None,
+        facts=reading.facts(known.head),
+    )
+
+
+def _pyramid(pyramid: model.Pyramid) -> PyramidModel:
+    base = pyramid.levels[0]
+    return PyramidModel(
+        uid=pyramid.uid,
+        label=pyramid.label,
+        levels=[
+            LevelModel(
+                width=level.width,
+                height=level.height,
+                tile_width=level.tile_width,
+                tile_height=level.tile_height,
+                columns=level.columns,
+                rows=level.rows,
+                mm_per_pixel_x=level.spacing[0] if level.spacing else None,
+                mm_per_pixel_y=level.spacing[1] if level.spacing else None,
+                factor=base.width / level.width,
+            )
+            for level in pyramid.levels
+        ],
+        planes_um=list(pyramid.planes_um),
+        paths=[
+            PathModel(identifier=p.identifier, description=p.description, color=p.color, icc=p.icc)
+            for p in pyramid.paths
+        ],
+        orientation=list(pyramid.orientation),
+        origin_x_mm=pyramid.origin[0],
+        origin_y_mm=pyramid.origin[1],
+        objective=pyramid.objective,
+    )

@@ -1,0 +1,181 @@
+"""The list of studies and one study with the cards of its series."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Annotated, Any, Final, Literal, cast
+
+from fastapi import APIRouter
+from fastapi import Query as Parameter
+
+from lamelle.archive.query import Level, Match, Page, Query, search
+from lamelle.archive.store import Archive
+from lamelle.base.errors import Invalid, NotFound, TooLarge
+from lamelle.dicom.slide import first, stain, values
+from lamelle.doors.web import reading
+from lamelle.doors.web.models import SeriesItem, SlideCard, Study, StudyItem, StudyPage
+from lamelle.doors.web.slides import Slides
+
+STUDY: Final = frozenset(
+    f"{tag:08X}"
+    for tag in (
+        *(0x00080020, 0x00080030, 0x00080050, 0x00080061, 0x00080090, 0x00081030),
+        *(0x00100010, 0x00100020, 0x00100030, 0x00100040, 0x00201206, 0x00201208),
+    )
+)
+SERIES: Final = frozenset(
+    f"{tag:08X}"
+    for tag in (0x00080016, 0x00080060, 0x0008103E, 0x00200011, 0x00201209, 0x00400512, 0x00400560, 0x0020000D)
+)
+SEARCHED: Final = ("00100010", "00100020", "00080050")
+CONTAINER: Final = "00400512"
+MERGED: Final = 200
+"""Results taken from each searched attribute: more than anyone reads; a longer word narrows them."""
+
+
+def router(archive: Archive) -> APIRouter:
+    routes = APIRouter()
+    slides = Slides(archive)
+
+    @routes.get("/studies")
+    def studies(
+        q: Annotated[str, Parameter(max_length=64)] = "",
+        modality: Annotated[str, Parameter(max_length=16, pattern=r"^[A-Z]*$")] = "",
+        from_: Annotated[date | None, Parameter(alias="from")] = None,
+        to: date | None = None,
+        limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
+        offset: Annotated[int, Parameter(ge=0)] = 0,
+    ) -> StudyPage:
+        matches = filters(modality, from_, to)
+        found, total = (
+            page(archive, matches, limit, offset)
+            if not q.strip()
+            else anywhere(archive, q.strip(), matches, limit, offset)
+        )
+        return StudyPage(items=with_series(archive, found), total=total, offset=offset)
+
+    @routes.get("/studies/{study_uid}")
+    def study(study_uid: str) -> Study:
+        found = search(archive.db, Query(Level.STUDY, study_uid=study_uid, include=STUDY, limit=1)).items
+        if not found:
+            raise NotFound("no_such_study", "no study by that UID")
+        ds = found[0]
+        series = search(archive.db, Query(Level.SERIES, study_uid=study_uid, include=SERIES)).items
+        cards = [card(slides, archive, study_uid, item) for item in series]
+        return Study(
+            uid=study_uid,
+            patient=reading.patient(ds),
+            accession=reading.text(ds, "00080050"),
+            date=reading.day(ds, "00080020"),
+            time=reading.time(ds, "00080030"),
+            description=reading.text(ds, "00081030"),
+            referring=reading.text(ds, "00080090"),
+            series=sorted(cards, key=lambda c: (c.kind != "slide", c.number or 0, c.container)),
+        )
+
+    return routes
+
+
+def filters(modality: str, since: date | None, until: date | None) -> tuple[Match, ...]:
+    found = [Match(("00080061",), modality)] if modality else []
+    if since or until:
+        days = (f"{day:%Y%m%d}" if day else "" for day in (since, until))
+        found.append(Match(("00080020",), "-".join(days)))
+    return tuple(found)
+
+
+def page(archive: Archive, matches: tuple[Match, ...], limit: int, offset: int) -> tuple[list[dict[str, Any]], int]:
+    """Studies of one page, and how many there are."""
+    found = search(archive.db, Query(Level.STUDY, matches, include=STUDY, limit=limit, offset=offset))
+    return found.items, offset + len(found.items) + found.remaining
+
+
+def anywhere(
+    archive: Archive, word: str, matches: tuple[Match, ...], limit: int, offset: int
+) -> tuple[list[dict[str, Any]], int]:
+    """Studies of one page whose patient's name, patient's id, accession number or container begins with a word."""
+    word = word.replace("*", "").replace("?", "").replace("\\", "")
+    merged: dict[str, dict[str, Any]] = {}
+    for tag in SEARCHED:
+        query = Query(
+            Level.STUDY, (*matches, Match((tag,), f"{word}*")), include=STUDY, limit=MERGED, fuzzy=tag == "00100010"
+        )
+        merged.update((str(first(ds, "0020000D")), ds) for ds in _attempt(archive, query).items)
+    for ds in _attempt(archive, Query(Level.SERIES, (Match((CONTAINER,), f"{word}*"),), limit=MERGED)).items:
+        uid = str(first(ds, "0020000D"))
+        if uid not in merged:
+            query = Query(Level.STUDY, matches, study_uid=uid, include=STUDY, limit=1)
+            merged.update((uid, study) for study in search(archive.db, query).items)
+    newest = sorted(merged.values(), key=lambda ds: (reading.day(ds, "00080020") or "", reading.text(ds, "00080030")))
+    newest.reverse()
+    return newest[offset : offset + limit], len(newest)
+
+
+def _attempt(archive: Archive, query: Query) -> Page:
+    """A word that is no valid value of an attribute, or too common without an index, finds nothing there."""
+    try:
+        return search(archive.db, query)
+    except (Invalid, TooLarge):
+        return Page([], 0)
+
+
+def with_series(archive: Archive, studies: Iterable[dict[str, Any]]) -> list[StudyItem]:
+    """Each study with its series."""
+    return [_item(archive, ds) for ds in studies]
+
+
+def _item(archive: Archive, ds: dict[str, Any]) -> StudyItem:
+    uid = str(first(ds, "0020000D"))
+    series = search(archive.db, Query(Level.SERIES, study_uid=uid, include=SERIES, limit=12)).items
+    return StudyItem(
+        uid=uid,
+        patient=reading.patient(ds),
+        accession=reading.text(ds, "00080050"),
+        date=reading.day(ds, "00080020"),
+        time=reading.time(ds, "00080030"),
+        description=reading.text(ds, "00081030"),
+        modalities=[str(v) for v in values(ds, "00080061")],
+        series_count=reading.whole(ds, "00201206") or len(series),
+        instance_count=reading.whole(ds, "00201208") or 0,
+        series=sorted(map(series_item, series), key=lambda s: (s.kind != "slide", s.number or 0, s.container)),
+    )
+
+
+def series_item(ds: dict[str, Any]) -> SeriesItem:
+    modality = reading.text(ds, "00080060")
+    return SeriesItem(
+        uid=str(first(ds, "0020000E")),
+        modality=modality,
+        description=reading.text(ds, "0008103E"),
+        number=reading.whole(ds, "00200011"),
+        instances=reading.whole(ds, "00201209") or 0,
+        kind=cast(Literal["slide"], reading.kind(reading.text(ds, "00080016"), modality)),
+        container=reading.text(ds, CONTAINER),
+        stain=stain(ds),
+    )
+
+
+def card(slides: Slides, archive: Archive, study_uid: str, ds: dict[str, Any]) -> SlideCard:
+    """A series with the facts of its slide, when it is one that can be read."""
+    item = series_item(ds).model_dump()
+    if item["kind"] == "slide":
+        try:
+            slide = slides.get(item["uid"], study_uid).slide
+        except (Invalid, NotFound):
+            item["kind"] = "other"
+        else:
+            base = slide.pyramids[0]
+            spacing = base.levels[0].spacing
+            item |= {"container": slide.container, "stain": slide.stain}
+            return SlideCard(
+                **item,
+                width=base.levels[0].width,
+                height=base.levels[0].height,
+                objective=base.objective,
+                mm_per_pixel=spacing[0] if spacing else None,
+                planes=len(base.planes_um),
+                paths=len(base.paths),
+                has_label=slide.label is not None,
+            )
+    return SlideCard(
+        **item, width=None, height=None, objective=None, mm_per_pixel=None, planes=1, paths=1, has_label=False
+    )

@@ -1,0 +1,73 @@
+"""The viewer's files: headers, precompression, and the one page for every other address."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamelle.doors.web.pages import pages
+
+
+@pytest.fixture
+def client(tmp_path: Path, asking: Callable[..., Any]) -> Any:
+    static = tmp_path / "static"
+    (static / "assets").mkdir(parents=True)
+    page = '<meta property="csp-nonce" nonce="__CSP_NONCE__"><script nonce="__CSP_NONCE__"></script>'
+    (static / "index.html").write_text(page)
+    (static / "assets" / "main-1a2b.js").write_text("plain")
+    (static / "assets" / "main-1a2b.js.br").write_bytes(b"brotli")
+    (static / "icon.svg").write_text("<svg/>")
+    (tmp_path / "secret.json").write_text("{}")
+    return asking(pages(static))
+
+
+@pytest.mark.parametrize("address", ["/", "/studies/1.2.3", "/slides/1.2.3?x=1", "/index.html"])
+def test_any_address_answers_the_page(client: Any, address: str) -> None:
+    answer = client(address)
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    assert "__CSP_NONCE__" not in answer.text
+
+
+def test_every_page_has_its_own_nonce_and_allows_nothing_inline(client: Any) -> None:
+    nonces = set()
+    for _ in range(2):
+        answer = client("/")
+        policy = answer.headers["content-security-policy"]
+        found = re.search(r"script-src 'self' 'nonce-([^']+)'", policy)
+        assert found and f'nonce="{found[1]}"' in answer.text
+        assert "unsafe" not in policy
+        nonces.add(found[1])
+    assert len(nonces) == 2
+
+
+def test_named_files_last_for_ever_and_come_compressed(client: Any) -> None:
+    answer = client("/assets/main-1a2b.js", accept_encoding="gzip")
+    assert answer.text == "plain"
+    assert "immutable" in answer.headers["cache-control"]
+    assert "content-encoding" not in answer.headers
+    packed = client("/assets/main-1a2b.js", accept_encoding="gzip, br")
+    assert (packed.headers["content-encoding"], packed.content) == ("br", b"brotli")
+
+
+def test_other_files_are_asked_for_again(client: Any) -> None:
+    answer = client("/icon.svg")
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert answer.headers["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize("address", ["/assets/gone.js", "/../secret.json", "/%2e%2e/secret.json", "/..%2fsecret.json"])
+def test_nothing_outside_and_nothing_missing(client: Any, address: str) -> None:
+    answer = client(address)
+    assert answer.status_code == 404 or "secret" not in answer.text
+    assert answer.text != "{}"
+
+
+def test_pages_are_only_read(client: Any) -> None:
+    assert client("/", "POST").status_code == 405
+
+
+def test_a_viewer_that_is_not_built_says_so(tmp_path: Path, asking: Callable[..., Any]) -> None:
+    assert asking(pages(tmp_path))("/").status_code == 503

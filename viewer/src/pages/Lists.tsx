@@ -1,0 +1,73 @@
+/** The frame around the lists: name, pages, language, theme. */
+
+import "@mantine/core/styles.css";
+import "./lists.css";
+import { createTheme, MantineProvider, SegmentedControl } from "@mantine/core";
+import { Link, Outlet } from "@tanstack/react-router";
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { LANGUAGES, type Language, speak } from "../data/i18n";
+import { recall, remember, type Theme } from "../data/preferences";
+import { Icon } from "../tools/icons";
+
+const theme = createTheme({
+  fontFamily: "var(--font)",
+  fontFamilyMonospace: "var(--mono)",
+  primaryColor: "haematoxylin",
+  primaryShade: { light: 7, dark: 4 },
+  defaultRadius: "md",
+  colors: {
+    haematoxylin: ["#f0f1ff", "#dfe2ff", "#c3c9ff", "#a5b0ff", "#8b98fa", "#707ff0", "#5866dd", "#3f4cc0", "#333e9e", "#28317d"],
+    dark: ["#e8eaee", "#c6cbd4", "#a3aab6", "#727a88", "#3b424e", "#2a2f38", "#1f232a", "#171a1f", "#121418", "#0f1114"],
+  },
+});
+
+/** The nonce the server gave this page, so that its style policy lets Mantine's variables in. */
+const nonce = () => document.querySelector<HTMLElement>("meta[property=csp-nonce]")?.nonce ?? "";
+
+export function Lists() {
+  const { t, i18n } = useTranslation();
+  const [scheme, setScheme] = useState<Theme>(recall("theme", "dark") as Theme);
+  const other: Theme = scheme === "dark" ? "light" : "dark";
+  const switchTheme = () => {
+    remember("theme", other);
+    setScheme(other);
+  };
+  return (
+    <MantineProvider theme={theme} forceColorScheme={scheme} getStyleNonce={nonce}>
+      <a className="skip" href="#content">
+        {t("app.skip")}
+      </a>
+      <div className="lists">
+        <header className="masthead">
+          <Link to="/" className="brand">
+            <img src="/icon.svg" alt="" width={30} height={30} />
+            <span>{t("app.name")}</span>
+          </Link>
+          <nav>
+            <Link to="/" activeOptions={{ exact: true, includeSearch: false }}>
+              {t("nav.studies")}
+            </Link>
+            <Link to="/imports">{t("nav.imports")}</Link>
+          </nav>
+          <div className="masthead-end">
+            <button type="button" className="quiet" onClick={switchTheme}>
+              <Icon name={other === "dark" ? "moon" : "sun"} size={18} />
+              <span>{t(`app.theme.${other}`)}</span>
+            </button>
+            <SegmentedControl
+              size="xs"
+              aria-label={t("app.language")}
+              value={i18n.language}
+              onChange={(value) => void speak(value as Language)}
+              data={LANGUAGES.map((value) => ({ value, label: value.toUpperCase() }))}
+            />
+          </div>
+        </header>
+        <main id="content" tabIndex={-1}>
+          <Outlet />
+        </main>
+      </div>
+    </MantineProvider>
+  );
+}

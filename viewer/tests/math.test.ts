@@ -1,0 +1,73 @@
+import { describe, expect, test } from "vitest";
+import { ageAt, bytesText } from "../src/data/format";
+import { placeOf } from "../src/math/place";
+import { length, magnificationOf, mmPerPixelAt, scaleBar } from "../src/math/scale";
+import { shownPixels, tileAt, tileBox } from "../src/math/tiles";
+import { readView, turn, writeView } from "../src/math/view";
+import { isSoftware } from "../src/scene/renderer";
+
+describe("scale", () => {
+  test("40x is a quarter of a micrometre for each pixel, and back", () => {
+    expect(magnificationOf(0.00025)).toBe(40);
+    expect(mmPerPixelAt(20)).toBeCloseTo(0.0005, 9);
+  });
+  test.each([0.00012, 0.00025, 0.001, 0.0173, 0.4])("a bar at %f mm is 1, 2 or 5 and fits", (mm) => {
+    const bar = scaleBar(mm, 180);
+    expect(bar.pixels).toBeLessThanOrEqual(180.0001);
+    expect(bar.pixels).toBeGreaterThan(180 / 2.6);
+    expect(["1", "2", "5"]).toContain(bar.mm.toExponential(0)[0]);
+  });
+  test("lengths have the unit a person would use", () => {
+    expect(length(0.05)).toEqual({ value: 50, unit: "µm" });
+    expect(length(2)).toEqual({ value: 2, unit: "mm" });
+    expect(length(20)).toEqual({ value: 2, unit: "cm" });
+  });
+});
+
+describe("view", () => {
+  test("a view survives its address", () => {
+    const view = { x: 1200, y: 340, mag: 10, rotation: 90, z: 2, path: "2", pyramid: 1 };
+    expect(readView(writeView(view))).toEqual(view);
+  });
+  test("defaults leave no trace and nonsense is left out", () => {
+    expect(writeView({ rotation: 0, z: 0, path: "" })).toEqual({});
+    expect(readView({ x: "abc", mag: "-3", rotation: "" })).toEqual({});
+  });
+  test("turns stay within a circle", () => {
+    expect([turn(-90), turn(450), turn(360)]).toEqual([270, 90, 0]);
+  });
+});
+
+describe("tiles", () => {
+  const level = { width: 600, height: 300, tile_width: 256, tile_height: 256, columns: 3, rows: 2 };
+  test("edge tiles show only what belongs to the image", () => {
+    expect(shownPixels(level, 2, 1)).toEqual({ width: 88, height: 44 });
+    expect(shownPixels(level, 0, 0)).toEqual({ width: 256, height: 256 });
+  });
+  test("boxes of a row end at the width of the image", () => {
+    const last = tileBox(level, 2, 2, 1);
+    expect(last.x + last.width).toBeCloseTo(1, 12);
+    expect(last.y + last.height).toBeCloseTo(0.5, 12);
+  });
+  test("every point has a tile, the last one too", () => {
+    expect(tileAt(level, 2, 1, 0.5)).toEqual({ x: 2, y: 1 });
+    expect(tileAt(level, 2, 0.5, 0)).toEqual({ x: 1, y: 0 });
+  });
+});
+
+test("a row of the common orientation runs against y of the slide", () => {
+  const grid = { orientation: [0, -1, 0, -1, 0, 0], originX: 20, originY: 50, mmPerPixelX: 0.001, mmPerPixelY: 0.001 };
+  expect(placeOf(grid, 1000, 2000)).toEqual({ x: 18, y: 49 });
+});
+
+test("software renderers are known by name", () => {
+  expect(isSoftware("ANGLE (Google, Vulkan 1.3.0 (SwiftShader Device (Subzero)))")).toBe(true);
+  expect(isSoftware("Microsoft Basic Render Driver")).toBe(true);
+  expect(isSoftware("ANGLE (Intel, Mesa Intel(R) UHD Graphics 620)")).toBe(false);
+});
+
+test("ages and sizes", () => {
+  expect(ageAt("1970-06-02", "2026-06-01")).toBe(55);
+  expect(ageAt(null, "2026-06-01")).toBeNull();
+  expect(bytesText(1_500_000, "fr")).toBe("1,5 Mo");
+});
