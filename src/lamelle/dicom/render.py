@@ -247,6 +247,19 @@ def encoded(
     return out.getvalue()
 
 
+def refitted(data: bytes, viewport: Viewport) -> bytes:
+    """A JPEG made here, into a smaller box."""
+    image = np.asarray(Image.open(io.BytesIO(data)))
+    return encoded(
+        [sized(image, replace(viewport, left=0.0, top=0.0, region_width=None, region_height=None))], "image/jpeg"
+    )
+
+
+def with_vr(how: Look, vr: str) -> Look:
+    """The look for pixel data of a VR, when the header was read without its pixel data."""
+    return replace(how, form=pixels.with_vr(how.form, vr))
+
+
 def coloured(image: Picture, how: Look, mode: icc.Mode) -> tuple[Picture, bytes | None]:
     """Colour management of a picture; grey has none."""
     return icc.applied(image, how.profile, mode) if image.ndim == 3 else (image, None)

@@ -13,14 +13,14 @@ from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from lamelle.base.errors import Invalid, LamelleError
-from lamelle.dicom import pixels
+from lamelle.dicom import pixels, transfer
 
 # Bytes of one word in the values pydicom leaves as they are.
 _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
 
-def explicit_little(data: bytes, frames: Callable[[], list[bytes]] | None = None) -> bytes:
-    """The same instance in Explicit VR Little Endian.
+def explicit_little(data: bytes, transfer_syntax: str, frames: Callable[[], list[bytes]] | None = None) -> bytes:
+    """The same instance in Explicit VR Little Endian, from the syntax it is in, whether or not its meta says so.
 
     `frames` gives the encoded frames of a file with encapsulated pixels. Raises: Invalid("not_rewritable"), and as
     `pixels.decode`.
@@ -29,25 +29,26 @@ def explicit_little(data: bytes, frames: Callable[[], list[bytes]] | None = None
         # Odd values are passed through, not judged here.
         warnings.simplefilter("ignore")
         try:
-            return _rewritten(data, frames)
+            return _rewritten(data, transfer_syntax, frames)
         except LamelleError:
             raise
         except Exception as error:
             raise Invalid("not_rewritable", "the instance cannot be rewritten as Explicit VR Little Endian") from error
 
 
-def _rewritten(data: bytes, frames: Callable[[], list[bytes]] | None) -> bytes:
+def _rewritten(data: bytes, syntax: str, frames: Callable[[], list[bytes]] | None) -> bytes:
     dataset = pydicom.dcmread(io.BytesIO(data), force=True)
-    syntax = dataset.file_meta.TransferSyntaxUID
+    known = transfer.lookup(syntax)
+    little = known is None or known.little
     # Raw elements would be copied in their old encoding: reading each one makes it a value.
     for element in dataset.iterall():
-        if not syntax.is_little_endian and element.VR in _WORDS and isinstance(element.value, bytes):
+        if not little and element.VR in _WORDS and isinstance(element.value, bytes):
             element.value = _swapped(element.value, _WORDS[element.VR])
     if frames is not None:
-        _decompress(dataset, str(syntax), frames())
+        _decompress(dataset, syntax, frames())
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     out = io.BytesIO()
-    dataset.save_as(out, implicit_vr=False, little_endian=True, enforce_file_format=True)
+    pydicom.dcmwrite(out, dataset, enforce_file_format=True)
     return out.getvalue()
 
 

@@ -3,6 +3,7 @@
 Not a way to write good TIFF files. Source: TIFF 6.0; NDPI layout as seen in files.
 """
 
+import io
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,19 @@ from typing import BinaryIO
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
+import PIL.Image
 
-Value = int | str | bytes | float | Sequence[int]
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A tag value of a given TIFF type, already packed."""
+
+    kind: int
+    count: int
+    data: bytes
+
+
+Value = int | str | bytes | float | Sequence[int] | Typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,8 @@ def _directory(file: BinaryIO, tags: Mapping[int, Value], *, big: bool, ndpi: bo
 
 
 def _value(value: Value, big: bool) -> tuple[int, int, bytes]:
+    if isinstance(value, Typed):
+        return value.kind, value.count, value.data
     if isinstance(value, str):
         data = value.encode() + b"\0"
         return 2, len(data), data
@@ -177,3 +191,52 @@ def svs(path: Path, width: int = 900, height: int = 700, *, rgb: bool = True, sp
         Image({**tags(thumb, 7, 6), 278: thumb.shape[0], 270: "Aperio\r\nmacro", 254: 9}, [jpeg(thumb)], tiled=False),
     ]
     write(path, images)
+
+
+def restarting(pixels: npt.NDArray[np.uint8], interval: int, subsampling: int = 0) -> bytes:
+    """One JPEG with a restart marker every `interval` minimum coded units; `subsampling` as Pillow counts."""
+    buffer = io.BytesIO()
+    picture = PIL.Image.fromarray(pixels)
+    picture.save(buffer, "JPEG", quality=85, subsampling=subsampling, restart_marker_blocks=interval)
+    return buffer.getvalue()
+
+
+def ndpi_level(
+    pixels: npt.NDArray[np.uint8], lens: float, plane_nm: int = 0, interval: int = 32, *, starts: bool = True
+) -> Image:
+    """One NDPI directory; `starts` writes the table of restart intervals."""
+    data = restarting(pixels, interval) if interval else jpeg(pixels, subsampling="444")
+    scan = data.index(b"\xff\xda")
+    first = scan + 2 + int.from_bytes(data[scan + 2 : scan + 4], "big")
+    octets = np.frombuffer(data, np.uint8)
+    markers = np.flatnonzero((octets[:-1] == 0xFF) & (octets[1:] & 0xF8 == 0xD0))
+    places = [first, *(int(m) + 2 for m in markers if m >= first)]
+    extra: dict[int, Value] = {65426: Typed(4, len(places), struct.pack(f"<{len(places)}I", *places))} if starts else {}
+    return Image(
+        {
+            **tags(pixels, 7, 6), 278: pixels.shape[0], 282: 20000.0, 283: 20000.0, 296: 3, 271: "Hamamatsu",
+            272: "NanoZoomer", 305: "NDP.scan 3", 306: "2024:03:05 10:11:12", 530: [1, 1], 65420: 1,
+            65421: Typed(11, 1, struct.pack("<f", lens)), 65422: Typed(9, 1, struct.pack("<i", 0)),
+            65423: Typed(9, 1, struct.pack("<i", 0)), 65424: Typed(9, 1, struct.pack("<i", plane_nm)),
+            65427: "S24-0002-B1", 65442: "N1234", **extra,
+        },
+        [data],
+        tiled=False,
+    )  # fmt: skip
+
+
+def ndpi(
+    path: Path, width: int = 1536, height: int = 1000, planes: Sequence[int] = (0,), *, starts: bool = True
+) -> None:
+    """An NDPI with two levels 4 apart, each plane of it, and a macro image."""
+    images = []
+    for number, plane in enumerate(planes):
+        base = tissue(width, height, seed=number + 1)
+        small = np.ascontiguousarray(base[::4, ::4])
+        images += [
+            ndpi_level(base, 20.0, plane, starts=starts),
+            ndpi_level(small, 5.0, plane, interval=0, starts=False),
+        ]
+    macro = tissue(600, 200, seed=9)
+    images.append(ndpi_level(macro, -1.0, interval=0, starts=False))
+    write(path, images, ndpi=True)

@@ -87,8 +87,8 @@ def plain(directory: Directory) -> bool:
 
 def check_plain(directory: Directory) -> None:
     """Raises: Unsupported for sample kinds, colours and depths DICOM or Lamelle has no place for."""
-    if directory.number(339, 1) != 1:
-        raise Unsupported("sample_format", "only unsigned integer samples are read, not floats or signed ones")
+    if directory.number(339, 1) not in (1, 2):
+        raise Unsupported("sample_format", "only integer samples are read, not floats")
     if directory.bits not in (8, 16):
         raise Unsupported("bits_per_sample", f"{directory.bits} bits a sample; only 8 and 16 are read")
     if directory.samples not in (1, 3) or (directory.samples == 3 and directory.bits != 8):
@@ -110,6 +110,9 @@ def segment(directory: Directory, data: bytes, rows: int, columns: int, samples:
         pixels = np.cumsum(pixels, axis=1, dtype=pixels.dtype)
     elif directory.number(317, 1) != 1:
         raise Unsupported("tiff_predictor", "floating point predictors are not read")
+    if directory.number(339, 1) == 2:
+        # DICOM slides are unsigned: the sign bit is turned over, which keeps the order of the values
+        pixels = pixels ^ pixels.dtype.type(1 << (directory.bits - 1))
     if directory.photometric == 0:
         pixels = np.iinfo(pixels.dtype).max - pixels
     result: Pixels = pixels[:, :, 0] if samples == 1 else pixels

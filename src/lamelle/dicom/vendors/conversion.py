@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lamelle.base.errors import Invalid, LamelleError, Unsupported
-from lamelle.dicom.vendors import dataset, pyramid, tiles, writer
+from lamelle.dicom.vendors import dataset, decoded, pyramid, tiles, writer
 from lamelle.dicom.vendors.dataset import Identity, Part
 from lamelle.dicom.vendors.facts import SlideFacts
 from lamelle.dicom.vendors.slide import FlatImage, Flavor, Level, Slide
 from lamelle.dicom.vendors.sniffing import sniff
 from lamelle.dicom.vendors.writer import BinaryWriter
 
-READERS = {"svs": "svs", "tiff": "generic"}
+READERS = {
+    "svs": "svs", "ndpi": "ndpi", "tiff": "generic", "ome-tiff": "ome", "philips-tiff": "philips", "isyntax": "isyntax",
+    "mrxs": "decoded", "bif": "decoded", "scn": "decoded",
+}  # fmt: skip
 """format: the module whose `read(path) -> Slide` reads it"""
 
 Sink = Callable[[str], AbstractContextManager[BinaryWriter]]
@@ -97,12 +100,31 @@ def open_slide(path: Path) -> Slide:
         raise Unsupported("format_not_supported", f"files of format {kind} are not converted")
     reader = import_module(f"lamelle.dicom.vendors.{READERS[kind]}")
     try:
-        slide: Slide = reader.read(path)
+        return _read(reader.read, path, kind)
     except LamelleError:
         raise
     except OSError as exc:
         raise Invalid("unreadable", f"the file cannot be read ({type(exc).__name__})") from exc
-    return slide
+
+
+DECODABLE = frozenset({
+    "jpeg2000_subsampled", "jpeg2000_ycbcr", "contradictory_colors", "tile_mismatch", "jpeg_process", "planar_jpeg",
+    "ndpi_intervals",
+})  # fmt: skip
+"""codes of tiles that DICOM cannot take as they are, but that OpenSlide may decode"""
+
+
+def _read(reader: Callable[[Path], Slide], path: Path, kind: str) -> Slide:
+    try:
+        return reader(path)
+    except Unsupported as exc:
+        if exc.code not in DECODABLE:
+            raise
+        try:
+            slide = decoded.read(path, kind)
+        except Invalid:
+            raise exc from None
+        return replace(slide, warnings=(*slide.warnings, f"decoded:{exc.code}"))
 
 
 def convert(

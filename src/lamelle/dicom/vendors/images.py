@@ -30,17 +30,31 @@ MAX_RASTER_BYTES = 4 << 30
 IN_MEMORY_BYTES = 48 << 20
 
 
-def frames(directory: Directory, tile_size: int = 512) -> Frames | Lazy:
-    """The directory's image as frames. Raises: Invalid or Unsupported with the reason."""
+def frames(directory: Directory, tile_size: int = 512, size: tuple[int, int] | None = None) -> Frames | Lazy:
+    """The directory's image as frames; `size` leaves out tiles outside (width, height).
+
+    Raises: Invalid or Unsupported with the reason.
+    """
     if not directory.tiled:
         return flat(directory, tile_size)
     if directory.compression == JPEG:
-        return _jpeg_tiles(directory)
+        return _jpeg_tiles(directory, size)
     if directory.compression in (JPEG_2000_APERIO_YCBCR, JPEG_2000_APERIO_RGB, JPEG_2000_TIFF):
-        return _jpeg2000_tiles(directory)
+        return _jpeg2000_tiles(directory, size)
     if codec.plain(directory):
         return _plain_tiles(directory)
     raise Unsupported("tiff_compression", f"TIFF compression {directory.compression} is not read")
+
+
+def _within(directory: Directory, size: tuple[int, int] | None) -> Segments:
+    segments = directory.segments()
+    if size is None:
+        return segments
+    columns, rows = directory.tile
+    across, down = -(-size[0] // columns), -(-size[1] // rows)
+    shape = -(-directory.height // rows), -(-directory.width // columns)
+    offsets, lengths = (part.reshape(shape)[:down, :across].ravel() for part in (segments.offsets, segments.lengths))
+    return Segments(offsets, lengths)
 
 
 def _first(directory: Directory, segments: Segments) -> bytes:
@@ -73,10 +87,10 @@ def color(directory: Directory, header: jpeg.Header) -> tuple[Encoding, bytes]:
     return codec.JPEG_YCBCR, jpeg.adobe(1) if named else b""
 
 
-def _jpeg_tiles(directory: Directory) -> Frames:
+def _jpeg_tiles(directory: Directory, size: tuple[int, int] | None) -> Frames:
     if directory.number(284, 1) == 2 and directory.samples > 1:
         raise Unsupported("planar_jpeg", "JPEG with one plane a colour is not read")
-    segments = directory.segments()
+    segments = _within(directory, size)
     columns, rows = directory.tile
     shared = jpeg.tables(directory.raw(JPEG_TABLES) or b"")
     tile = _first(directory, segments)
@@ -105,8 +119,8 @@ def _jpeg_tiles(directory: Directory) -> Frames:
     )  # fmt: skip
 
 
-def _jpeg2000_tiles(directory: Directory) -> Frames:
-    segments = directory.segments()
+def _jpeg2000_tiles(directory: Directory, size: tuple[int, int] | None) -> Frames:
+    segments = _within(directory, size)
     columns, rows = directory.tile
     tile = _first(directory, segments)
     header = jpeg2000.parse(tile)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lamelle.base.errors import Invalid, Unsupported
+from lamelle.dicom.vendors.slide import Buffer
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 
@@ -131,9 +132,9 @@ def resized(header: bytes, parsed: Header, width: int, height: int, restart: int
     return out
 
 
-def join(head: bytes, intervals: Sequence[bytes | memoryview]) -> list[bytes | memoryview]:
+def join(head: bytes, intervals: Sequence[Buffer]) -> list[Buffer]:
     """Pieces of one stream out of restart intervals (without their markers); RSTn are numbered anew."""
-    pieces: list[bytes | memoryview] = [head]
+    pieces: list[Buffer] = [head]
     for number, interval in enumerate(intervals):
         pieces.append(interval)
         pieces.append(bytes((0xFF, 0xD0 + number % 8)))

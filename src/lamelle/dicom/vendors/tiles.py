@@ -127,13 +127,23 @@ class Stacked:
 
 
 class Encoded:
-    """Frames made by `make(index)` in worker threads, written in order to a spool; at most 4 a thread wait."""
+    """Frames made by `make(index)` in worker threads, written in order to a spool; at most 4 a thread wait.
+
+    `serial`: `make` runs in the calling thread, one after the other.
+    """
 
     def __init__(
-        self, encoding: Encoding, rows: int, columns: int, count: int, make: Callable[[int, Work], Pixels]
+        self,
+        encoding: Encoding,
+        rows: int,
+        columns: int,
+        count: int,
+        make: Callable[[int, Work], Pixels],
+        *,
+        serial: bool = False,
     ) -> None:
         self.encoding, self.rows, self.columns = encoding, rows, columns
-        self._count, self._make = count, make
+        self._count, self._make, self._serial = count, make, serial
         self._done: Stored | None = None
 
     def encode(self, work: Work) -> Frames:
@@ -142,7 +152,10 @@ class Encoded:
         return self._done
 
     def _one(self, index: int, work: Work) -> bytes:
-        return codec.encode(fill(self._make(index, work), self.rows, self.columns), self.encoding, work.jpeg_quality)
+        return self._encoded(self._make(index, work), work)
+
+    def _encoded(self, pixels: Pixels, work: Work) -> bytes:
+        return codec.encode(fill(pixels, self.rows, self.columns), self.encoding, work.jpeg_quality)
 
     def _spool(self, work: Work) -> Stored:
         sizes = np.zeros(self._count, np.int64)
@@ -152,7 +165,10 @@ class Encoded:
             try:
                 for index in range(self._count + work.threads * 4):
                     if index < self._count:
-                        waiting.append(pool.submit(self._one, index, work))
+                        if self._serial:
+                            waiting.append(pool.submit(self._encoded, self._make(index, work), work))
+                        else:
+                            waiting.append(pool.submit(self._one, index, work))
                     if index >= work.threads * 4 and waiting:
                         data = waiting.popleft().result()
                         sizes[index - work.threads * 4] = len(data)

@@ -70,10 +70,15 @@ def objects(
     *,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
+    bare: bool = False,
 ) -> Response:
-    """DICOM JSON objects as a JSON array, or as XML documents in a multipart body or alone."""
+    """DICOM JSON objects as a JSON array (`bare`: the one object itself), or as XML documents.
+
+    Archives answer STOW-RS with an object, and clients read that; everything else is an array.
+    """
     if choice.offer.media_type == negotiate.JSON:
-        text = json.dumps(list(items), ensure_ascii=False, separators=(",", ":")).encode()
+        listed = list(items)
+        text = json.dumps(listed[0] if bare else listed, ensure_ascii=False, separators=(",", ":")).encode()
         return compressible(request, [text], negotiate.JSON, status=status, headers=headers)
     documents = (xml.document(item) for item in items)
     if not choice.multipart:

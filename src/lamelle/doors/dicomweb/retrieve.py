@@ -101,7 +101,7 @@ class Retrieve:
             offers = [offer.text() for offer in negotiate.instance_offers(ref.transfer_syntax) if offer.stored]
             raise NotAcceptable(f"rewriting this instance would take over {limit} bytes", offers)
         encoded = (lambda: list(self._frames(ref))) if compressed else None
-        return [transcode.explicit_little(b"".join(self._retrieve.stream(ref)), encoded)]
+        return [transcode.explicit_little(b"".join(self._retrieve.stream(ref)), ref.transfer_syntax, encoded)]
 
     def _frames(self, ref: InstanceRef) -> Iterator[bytes]:
         opened = self._retrieve.opened(ref.study_uid, ref.series_uid, ref.sop_uid)

@@ -67,7 +67,7 @@ class Store:
             raise
         outcomes = await run_in_threadpool(intake.finish)
         base = self._door.base(request)
-        return objects(request, choice, [response(outcomes, base)], status=status_of(outcomes))
+        return objects(request, choice, [response(outcomes, base)], status=status_of(outcomes), bare=True)
 
     def _intake(self, media: MediaRange | None, study: str | None) -> "Intake":
         kind = negotiate.kind_of(media) if media else ""

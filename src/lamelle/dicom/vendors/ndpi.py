@@ -1,0 +1,137 @@
+"""Hamamatsu NDPI: one giant JPEG a level and plane, cut into tiles at its restart markers.
+
+Tag numbers as seen in files; the maker publishes none.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lamelle.base.errors import Invalid, LamelleError, Unsupported
+from lamelle.dicom.vendors import images, intervals, jpeg, pyramid, tiles
+from lamelle.dicom.vendors.slide import Counts, FlatImage, Flavor, Frames, Level, Scanner, Slide
+from lamelle.dicom.vendors.tiff import Directory, TiffFile
+
+LENS, PLANE_NM, MCU_STARTS, MCU_STARTS_HIGH = 65421, 65424, 65426, 65432
+LABEL_TEXT, SERIAL = 65427, 65442
+MACRO_LENS = -1.0
+MAX_HEADER = 1 << 16
+WHOLE_SIDE = 4096
+"""A level without restart markers becomes one frame up to this size, in pixels."""
+
+
+def read(path: Path) -> Slide:
+    """The slide in an NDPI file. Raises: Invalid, Unsupported."""
+    file = TiffFile.open(path)
+    try:
+        return _read(file)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _read(file: TiffFile) -> Slide:
+    directories = list(file.directories())
+    tissue = [d for d in directories if d.real(LENS) > 0]
+    if not tissue:
+        raise Invalid("no_levels", "an NDPI file without an image of the tissue")
+    base = max(tissue, key=lambda d: (d.width, -abs(_plane(d))))
+    planes = sorted({_plane(d) for d in tissue if (d.width, d.height) == (base.width, base.height)})
+    mm = images.mm_per_pixel(base)
+    warnings: list[str] = []
+    return Slide(
+        format="ndpi",
+        fingerprint=pyramid.tiff_fingerprint(file, directories),
+        levels=tuple(_levels(tissue, base, planes, mm or 0.0, warnings)),
+        images=tuple(_macro(directories, warnings)),
+        planes=len(planes),
+        plane_spacing_um=(planes[-1] - planes[0]) / 1000 / (len(planes) - 1) if len(planes) > 1 else 0.0,
+        icc=images.icc(base),
+        scanner=Scanner(base.text(271) or "Hamamatsu", base.text(272), base.text(SERIAL), base.text(305)),
+        objective_power=base.real(LENS) or None,
+        acquired=images.date_time(base),
+        barcode=base.text(LABEL_TEXT),
+        warnings=tuple(warnings),
+        close=file.close,
+    )
+
+
+def _plane(directory: Directory) -> int:
+    """Height of the focal plane in nm."""
+    return directory.number(PLANE_NM, 0) if PLANE_NM in directory else 0
+
+
+def _levels(
+    tissue: Sequence[Directory], base: Directory, planes: Sequence[int], mm: float, warnings: list[str]
+) -> list[Level]:
+    levels = []
+    for width, height in sorted({(d.width, d.height) for d in tissue}, reverse=True):
+        by_plane = {_plane(d): d for d in tissue if (d.width, d.height) == (width, height)}
+        if any(plane not in by_plane for plane in planes):
+            continue
+        try:
+            frames = tiles.stacked([of(by_plane[plane]) for plane in planes])
+        except Unsupported as exc:
+            if width == base.width:
+                raise
+            warnings.append(f"level_rebuilt:{exc.code}")
+            continue
+        spacing = base.width * mm / width, base.height * mm / height
+        levels.append(Level(width, height, spacing, frames, resampled=width != base.width))
+    return levels
+
+
+def of(directory: Directory) -> Frames:
+    """One level and plane as frames. Raises: Invalid, Unsupported."""
+    if directory.compression != images.JPEG:
+        raise Unsupported("tiff_compression", f"TIFF compression {directory.compression} is not read in NDPI")
+    file, segments = directory.file, directory.segments()
+    if len(segments.offsets) != 1:
+        raise Unsupported("ndpi_intervals", "an NDPI level in several strips")
+    start, size = int(segments.offsets[0]), int(segments.lengths[0])
+    parsed = jpeg.parse(file.read(start, min(size, MAX_HEADER)))
+    head = file.read(start, parsed.scan)
+    encoding, marker = images.color(directory, parsed)
+    if not parsed.restart:
+        if max(directory.width, directory.height) > WHOLE_SIDE:
+            raise Unsupported("ndpi_intervals", "a large NDPI level without restart markers")
+        return images.whole_jpeg(file.read(start, size), directory)
+    tail = min(size, 64)
+    end = start + _end(file.read(start + size - tail, tail), size)
+    starts, sizes = _intervals(directory, parsed, start, end)
+    return intervals.Intervals(
+        file.read, jpeg.SOI + marker + head[2:], (directory.width, directory.height), starts, sizes, encoding
+    )
+
+
+def _end(tail: bytes, size: int) -> int:
+    """Where entropy-coded data end: before EOI, which padding may follow."""
+    at = tail.rfind(jpeg.EOI)
+    return size - len(tail) + at if at >= 0 else size
+
+
+def _intervals(directory: Directory, parsed: jpeg.Header, start: int, end: int) -> tuple[Counts, Counts]:
+    if MCU_STARTS not in directory:
+        return intervals.scan(directory.file.read, start + parsed.scan, end)
+    places = directory.numbers(MCU_STARTS) + start
+    high = directory.numbers(MCU_STARTS_HIGH)
+    if len(high) == len(places):
+        places = places + (high << 32)
+    sizes = np.diff(places, append=end + 2) - 2
+    if not len(places) or places[0] != start + parsed.scan or (sizes <= 0).any() or places[-1] >= end:
+        raise Invalid("bad_restart_intervals", "the table of restart intervals does not fit the JPEG")
+    return places, sizes
+
+
+def _macro(directories: Sequence[Directory], warnings: list[str]) -> list[FlatImage]:
+    for one in directories:
+        if one.real(LENS) != MACRO_LENS:
+            continue
+        try:
+            frames = images.flat(one, tile_size=1 << 14)
+        except LamelleError as exc:
+            warnings.append(f"overview_skipped:{exc.code}")
+            continue
+        return [FlatImage(Flavor.OVERVIEW, one.width, one.height, frames, pyramid.derived(frames))]
+    return []
