@@ -38,8 +38,13 @@ def head(data: bytes) -> dict[str, Any]:
             pass
         else:
             return found
-    whole: dict[str, Any] = json.loads(data)
-    return whole
+    return whole(data)
+
+
+def whole(data: bytes) -> dict[str, Any]:
+    """All of a dataset."""
+    found: dict[str, Any] = json.loads(data)
+    return found
 
 
 def read(dataset: Dataset) -> Facts:
@@ -101,13 +106,16 @@ def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         groups = (str(value.get(group, "")).strip() for group in ("Alphabetic", "Ideographic", "Phonetic"))
         text = "=".join(groups).rstrip("=")
-    elif isinstance(value, float) and value.is_integer():
-        text = str(int(value))
     else:
-        text = str(value)
+        text = as_text(value)
     if not text.isascii():  # a lone surrogate is no text to a database
         text = text.encode("utf-8", "replace").decode()
     return text.replace("\0", "").strip()[:LONGEST]
+
+
+def as_text(value: Any) -> str:
+    """A JSON value as text; a number without a fraction as an integer."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _integer(text: str) -> int | None:
