@@ -7,9 +7,6 @@ import hashlib
 import io
 import struct
 import zlib
-from array import array
-from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -19,35 +16,18 @@ from pydicom.uid import UID
 
 from lamelle.base.errors import Invalid, TooLarge
 from lamelle.dicom import elements, frames, json, transfer
-from lamelle.dicom.elements import ITEM, ITEM_END, SEQUENCE_END, UNDEFINED
 from lamelle.dicom.frames import FrameIndex, PixelData
 from lamelle.dicom.json import Bulk
+from lamelle.dicom.stream import Element, Reader
 
-__all__ = ["Bulk", "FrameIndex", "PixelData", "Scan", "Scanner"]
+__all__ = ["Bulk", "Element", "FrameIndex", "PixelData", "Scan", "Scanner"]
 
 Bytes = bytes | bytearray | memoryview
 
 SLICE = 1 << 20
-KEPT_VALUE = 64 << 10
 MAX_META = 1 << 20
 MAX_INFLATED = 64 << 30
 _PREAMBLE = 132
-
-# What opens a codestream: JPEG and JPEG-LS, JPEG 2000 and HTJ2K, JPEG XL bare and boxed, JP2 boxed.
-_CODESTREAMS = (b"\xff\xd8", b"\xff\x4f", b"\xff\x0a", b"\x00\x00\x00\x0cJX", b"\x00\x00\x00\x0cjP")
-_PEEK = 8 + 6
-
-# Kinds of open levels: elements of an item, items of a sequence, fragments of nested pixel data.
-_ELEMENTS, _ITEMS, _FRAGMENTS = range(3)
-
-
-@dataclass(frozen=True, slots=True)
-class Element:
-    """A top-level element of the header: its value stands at `offset` in `Scan.header`."""
-
-    vr: bytes
-    offset: int
-    length: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +97,13 @@ class Scanner:
         self._size = 0
         self._meta = bytearray()
         self._meta_done = False
+        self._meta_at = 0  # where its next element begins
         self._hash = hashlib.sha256()
         self._warnings: list[str] = []
         self._inflator: zlib._Decompress | None = None
-        self._body: _Body | None = None
+        self._body: Reader | None = None
         self._start = bytearray()
+        self._syntax = ""
 
     def feed(self, chunk: Bytes) -> None:
         """Take the next bytes.
@@ -150,7 +132,31 @@ class Scanner:
             self._pass_on(memoryview(bytes(self._start)))
         if self._inflator is not None and not self._inflator.eof:
             raise Invalid("truncated", "the deflated data set ends too early")
-        return self._body.finish(self._scan_base())
+        return self._scan(self._body)
+
+    def _scan(self, body: Reader) -> Scan:
+        header, meta = body.finish(), bytes(self._meta)
+        text, bulk = json.convert(
+            header, body.explicit, body.little, locate=body.locate, cuts=body.cuts, pixels=body.pixels
+        )
+        scan = Scan(
+            size=self._size,
+            transfer_syntax=self._syntax,
+            meta=meta,
+            meta_sha256=hashlib.sha256(meta).hexdigest(),
+            dataset_sha256=self._hash.hexdigest(),
+            dataset_offset=len(meta),
+            header=header,
+            explicit=body.explicit,
+            little=body.little,
+            pixels=body.pixels,
+            frames=None,
+            elements=MappingProxyType(body.elements),
+            bulk=bulk,
+            warnings=(*self._warnings, *body.warnings),
+            _json=text,
+        )
+        return _with_frames(scan, body)
 
     # -- file meta information ---------------------------------------------------------------------
 
@@ -162,22 +168,19 @@ class Scanner:
         start = _PREAMBLE if data[128:_PREAMBLE] == b"DICM" else 0
         if start == 0:
             _require_bare(data)
-        end = _end_of_meta(data, start, final=final)
-        if end is None:
+        self._meta_at, ended = _walk_meta(data, max(start, self._meta_at))
+        if not ended and not (final and self._meta_at == len(data)):
+            if final:
+                raise Invalid("truncated", "the file ends within the file meta information")
             if len(data) > MAX_META:
                 raise TooLarge("meta_too_large", f"file meta information of more than {MAX_META} bytes")
             return b""
         if start == 0:
             self._warnings.append("no_preamble")
-        rest = bytes(data[end:])
-        del data[end:]
+        rest = bytes(data[self._meta_at :])
+        del data[self._meta_at :]
         self._meta_done = True
         return rest
-
-    def _scan_base(self) -> "_Base":
-        meta = bytes(self._meta)
-        assert self._body is not None
-        return _Base(self._size, meta, self._hash.hexdigest(), tuple(self._warnings))
 
     # -- data set ----------------------------------------------------------------------------------
 
@@ -193,7 +196,7 @@ class Scanner:
             self._body = self._begin(start)
             self._pass_on(memoryview(start))
 
-    def _begin(self, start: bytes) -> "_Body":
+    def _begin(self, start: bytes) -> Reader:
         """Choose how to read the data set: as the transfer syntax says, unless its first element says otherwise."""
         uid = _transfer_syntax(bytes(self._meta))
         syntax = transfer.lookup(uid) if uid else None
@@ -201,7 +204,8 @@ class Scanner:
             self._warnings.append("unknown_transfer_syntax")
         if syntax is not None and syntax.deflated:
             self._inflator = zlib.decompressobj(-zlib.MAX_WBITS)
-            return _Body(self._limit, 0, uid, True, True, deflated=True)
+            self._syntax = uid
+            return Reader(self._limit, 0, explicit=True, little=True, deflated=True)
         explicit, little = (syntax.explicit, syntax.little) if syntax else (True, True)
         looks_explicit = start[4:6] in elements.KNOWN
         if not uid:
@@ -212,7 +216,8 @@ class Scanner:
         elif len(start) >= 8 and looks_explicit != explicit:
             self._warnings.append("vr_encoding_mismatch")
             explicit = looks_explicit
-        return _Body(self._limit, len(self._meta), uid, explicit, little)
+        self._syntax = uid
+        return Reader(self._limit, len(self._meta), explicit=explicit, little=little)
 
     def _pass_on(self, view: memoryview) -> None:
         assert self._body is not None
@@ -230,12 +235,29 @@ class Scanner:
             raise TooLarge("inflated_too_large", f"inflates to more than {MAX_INFLATED} bytes")
 
 
-@dataclass(frozen=True, slots=True)
-class _Base:
-    size: int
-    meta: bytes
-    dataset_sha256: str
-    warnings: tuple[str, ...]
+def _with_frames(scan: Scan, body: Reader) -> Scan:
+    """The scan with its frame index, once the attributes that describe the frames are known."""
+    if scan.pixels is None:
+        return scan
+    syntax = transfer.lookup(scan.transfer_syntax)
+    if syntax is not None and syntax.encapsulated != scan.pixels.encapsulated:
+        scan = replace(scan, warnings=(*scan.warnings, "encapsulation_mismatch"))
+    if body.done is None:
+        return scan
+    if "no_transfer_syntax" in scan.warnings:
+        raise Invalid("no_transfer_syntax", "compressed frames, and no transfer syntax says how")
+    if body.deflated:
+        return replace(scan, warnings=(*scan.warnings, "deflated_frames"))
+    found, warnings = frames.index(
+        max(body.done.first, 0),
+        body.done.lengths,
+        body.done.codestreams,
+        frames=max(scan.number(0x00280008) or 1, 1),
+        basic=bytes(body.done.table),
+        extended=scan.value(elements.OFFSETS) or b"",
+        extended_lengths=scan.value(elements.OFFSET_LENGTHS) or b"",
+    )
+    return replace(scan, frames=found, warnings=(*scan.warnings, *warnings))
 
 
 def _require_bare(data: bytearray) -> None:
@@ -247,33 +269,23 @@ def _require_bare(data: bytearray) -> None:
         raise Invalid("no_preamble", "not a DICOM file: no DICM at byte 128, no data set at byte 0")
 
 
-def _end_of_meta(data: bytearray, start: int, *, final: bool) -> int | None:
-    """Where group 0002 ends, by walking it: its group length lies in too many files."""
-    at = start
-    while True:
-        if len(data) - at < 8:
-            return at if final and len(data) == at else _no_end_yet(final)
+def _walk_meta(data: bytearray, at: int) -> tuple[int, bool]:
+    """Walk group 0002 from `at` on: its group length lies in too many files. How far, and whether it ends there."""
+    while len(data) - at >= 8:
         if data[at : at + 2] != b"\x02\0":
-            return at
+            return at, True
         vr = bytes(data[at + 4 : at + 6])
-        if vr in elements.LONG or vr not in elements.SHORT:
-            place = at + 8 if vr in elements.LONG else at + 4
-            if len(data) < place + 4:
-                return _no_end_yet(final)
-            length, head = int.from_bytes(data[place : place + 4], "little"), place + 4 - at
-        else:
+        if vr in elements.SHORT:
             length, head = int.from_bytes(data[at + 6 : at + 8], "little"), 8
+        else:
+            head = 12 if vr in elements.LONG else 8
+            length = int.from_bytes(data[at + head - 4 : at + head], "little")
         if length > MAX_META:
             raise Invalid("bad_meta", "an element of the file meta information is longer than it may be")
         if len(data) < at + head + length:
-            return _no_end_yet(final)
+            break
         at += head + length
-
-
-def _no_end_yet(final: bool) -> int | None:
-    if final:
-        raise Invalid("truncated", "the file ends within the file meta information")
-    return None
+    return at, False
 
 
 def _transfer_syntax(meta: bytes) -> str:
@@ -300,335 +312,3 @@ def meta_elements(meta: bytes, at: int | None = None) -> list[tuple[int, bytes]]
         found.append((group << 16 | element, meta[at + head : at + head + length]))
         at += head + length
     return found
-
-
-def _may_be_cut(tag: int, vr: bytes) -> bool:
-    return elements.is_bulk(vr) and tag not in (elements.OFFSETS, elements.OFFSET_LENGTHS)
-
-
-# Kind, explicit, little, and the sizes of whole elements by their first 8 bytes.
-_Level = tuple[int, bool, bool, dict[int, int]]
-
-
-class _Body:
-    """The data set. Either reads elements into `head`, or skips a value cut out, or reads fragments."""
-
-    def __init__(
-        self, limit: int, origin: int, syntax: str, explicit: bool, little: bool, *, deflated: bool = False
-    ) -> None:
-        self.limit, self.syntax, self.explicit, self.little, self.deflated = limit, syntax, explicit, little, deflated
-        self.end = origin  # position after the last byte seen
-        self.head = bytearray()
-        self.at = 0  # in head: where the next element header begins; may be past its end
-        self.levels: list[_Level] = []
-        # Sizes of whole nested elements by their first 8 bytes, where those say it all, for each (explicit, little).
-        self.sizes: dict[tuple[bool, bool], dict[int, int]] = defaultdict(dict)
-        self.segments: list[tuple[int, int]] = [(0, origin)]  # from this place in head on, this place in the file
-        self.cuts: dict[int, tuple[int, int]] = {}  # place of a value in head -> its (offset, length) in the file
-        self.elements: dict[int, Element] = {}
-        self.warnings: dict[str, None] = {}
-        self.pixels: PixelData | None = None
-        self.padding = False
-        self.skip = 0  # bytes of a value that are not kept
-        self.fragments: _Fragments | None = None
-        self.done: _Fragments | None = None
-
-    def feed(self, view: memoryview) -> None:
-        base = self.end
-        self.end += len(view)
-        at = 0
-        while at < len(view):
-            if self.skip:
-                step = min(self.skip, len(view) - at)
-                self.skip -= step
-                at += step
-            elif self.fragments is not None:
-                after = self.fragments.feed(view[at:], base + at)
-                if after is not None:
-                    at = after - base
-                    self.done, self.fragments = self.fragments, None
-                    self._resume(after)
-                    continue
-                return
-            else:
-                self.head += view[at:]
-                at = len(view) - self._walk(base + len(view))
-
-    def _resume(self, position: int) -> None:
-        self.segments.append((len(self.head), position))
-
-    def locate(self, place: int) -> int:
-        """The position in the file of a place in the header."""
-        at = bisect_right(self.segments, (place, 1 << 62)) - 1
-        start, position = self.segments[at]
-        return position + place - start
-
-    # -- elements ----------------------------------------------------------------------------------
-
-    def _walk(self, position: int) -> int:  # noqa: PLR0915
-        """Read element headers as far as they are there. `position`: in the file, of the end of `head`.
-
-        Returns how many bytes at the end of what was added do not belong to the header.
-        """
-        head, levels, at = self.head, self.levels, self.at
-        unpack_first, sizes, first = _FIRST.unpack_from, self.sizes[True, True], 0
-        size = len(head)
-        while size - at >= 8:
-            if levels:
-                kind, explicit, little, sizes = levels[-1]
-                first = unpack_first(head, at)[0]
-                step = sizes.get(first)
-                if step is not None:
-                    at += step
-                    continue
-            elif self.padding:
-                if any(head[at:]):
-                    raise Invalid("bad_element", "bytes after the end of the data set")
-                self.warnings["trailing_bytes"] = None
-                del head[at:]
-                break
-            else:
-                kind, explicit, little = _ELEMENTS, self.explicit, self.little
-            group, element, vr, short = (_LITTLE if little else _BIG).unpack_from(head, at)
-            tag = group << 16 | element
-            if kind != _ELEMENTS or group == 0xFFFE:
-                at = self._delimiter(tag, at, kind, explicit, little)
-                continue
-            if not explicit or vr not in elements.KNOWN:
-                if explicit and vr.isalpha() and vr.isupper():
-                    length, start = short, at + 8
-                else:
-                    length, start = (_U32_LITTLE if little else _U32_BIG).unpack_from(head, at + 4)[0], at + 8
-                    vr = elements.implied_vr(tag)
-            elif vr in elements.LONG:
-                if size - at < 12:
-                    break
-                length, start = (_U32_LITTLE if little else _U32_BIG).unpack_from(head, at + 8)[0], at + 12
-            else:
-                length, start = short, at + 8
-            if not levels:
-                if tag in elements.PIXEL_TAGS:
-                    self.at = at
-                    return self._pixels(tag, vr, length, start, position)
-                if tag == 0 and length == 0 and self.elements:
-                    self.padding = True
-                    continue
-                self.elements[tag] = Element(vr, start, 0 if length == UNDEFINED else length)
-                if length > KEPT_VALUE and length != UNDEFINED and _may_be_cut(tag, vr):
-                    return self._cut(tag, vr, length, start, position)
-            if length == UNDEFINED:
-                self._open(tag, vr, explicit, little)
-                at = start
-            else:
-                if levels and start == at + 8:
-                    sizes[first] = 8 + length
-                at = start + length
-        if at > self.limit:
-            raise TooLarge("header_too_large", f"more than {self.limit} bytes beside the pixel data")
-        self.at = at
-        return 0
-
-    def _open(self, tag: int, vr: bytes, explicit: bool, little: bool) -> None:
-        """An element of undefined length begins."""
-        if tag == elements.PIXELS or (explicit and vr in (b"OB", b"OW")):
-            self.levels.append((_FRAGMENTS, explicit, little, {}))
-        elif vr == b"SQ":
-            self.levels.append((_ITEMS, explicit, little, {}))
-        elif vr == b"UN" or not explicit:  # PS3.5 6.2.2: written in implicit VR little endian
-            self.levels.append((_ITEMS, False, True if vr == b"UN" and explicit else little, {}))
-        else:
-            raise Invalid("bad_length", f"({tag >> 16:04X},{tag & 0xFFFF:04X}) may not have an undefined length")
-        if len(self.levels) > 2 * elements.MAX_DEPTH:
-            raise Invalid("too_deep", f"sequences nested more than {elements.MAX_DEPTH} deep")
-
-    def _delimiter(self, tag: int, at: int, kind: int, explicit: bool, little: bool) -> int:
-        """Handle an item, a delimiter, or what stands where one should; returns where to go on."""
-        length: int = (_U32_LITTLE if little else _U32_BIG).unpack_from(self.head, at + 4)[0]
-        if tag == ITEM and kind != _ELEMENTS:
-            if length != UNDEFINED:
-                if at + 8 + length > self.limit:
-                    raise TooLarge("header_too_large", f"more than {self.limit} bytes beside the pixel data")
-                return at + 8 + length
-            if kind == _FRAGMENTS:
-                raise Invalid("bad_length", "a fragment of undefined length")
-            self.levels.append((_ELEMENTS, explicit, little, self.sizes[explicit, little]))
-        elif (tag == SEQUENCE_END and kind != _ELEMENTS) or (tag == ITEM_END and kind == _ELEMENTS and self.levels):
-            self.levels.pop()
-        elif tag == SEQUENCE_END and len(self.levels) > 1:
-            self.warnings["missing_item_delimiter"] = None
-            del self.levels[-2:]
-        elif tag in (ITEM_END, SEQUENCE_END) and length == 0:
-            self.warnings["stray_delimiter"] = None
-        elif tag == ITEM and length < self.limit:
-            self.warnings["stray_item"] = None
-            return at + 8 + length
-        else:
-            raise Invalid("bad_element", f"({tag >> 16:04X},{tag & 0xFFFF:04X}) where an item or delimiter must stand")
-        return at + 8
-
-    def _cut(self, tag: int, vr: bytes, length: int, start: int, position: int) -> int:
-        """Leave a large value out of the header: its length becomes 0."""
-        value = position - (len(self.head) - start)
-        extra = len(self.head) - start
-        del self.head[start:]
-        self.head[start - 4 : start] = b"\0\0\0\0"
-        self.elements[tag] = Element(vr, start, 0)
-        self.cuts[start] = (-1 if self.deflated else value, length)
-        self.skip, self.at = length, start
-        self._resume(value + length)
-        return extra
-
-    # -- pixel data --------------------------------------------------------------------------------
-
-    def _pixels(self, tag: int, vr: bytes, length: int, start: int, position: int) -> int:
-        if self.pixels is not None:
-            raise Invalid("two_pixel_data", "more than one pixel data element")
-        extra = len(self.head) - start
-        value = position - extra
-        offset = -1 if self.deflated else value
-        encapsulated = length == UNDEFINED
-        name = ("OB" if encapsulated else "OW") if b" or " in vr else vr.decode()
-        self.pixels = PixelData(tag, name, offset, None if encapsulated else length, encapsulated)
-        del self.head[self.at :]
-        if encapsulated:
-            self.fragments = _Fragments(value, self.limit)
-        else:
-            self.skip = length
-            self._resume(value + length)
-        return extra
-
-    # -- the end -----------------------------------------------------------------------------------
-
-    def finish(self, base: _Base) -> Scan:
-        if self.skip or self.fragments is not None or self.levels or self.at > len(self.head):
-            raise Invalid("truncated", f"the file ends within the data set, after {base.size} bytes")
-        if self.at < len(self.head):
-            if any(self.head[self.at :]):
-                raise Invalid("truncated", f"the file ends within an element, after {base.size} bytes")
-            self.warnings["trailing_bytes"] = None
-            del self.head[self.at :]
-        header = bytes(self.head)
-        locate = (lambda _: -1) if self.deflated else self.locate
-        text, bulk = json.convert(header, self.explicit, self.little, locate=locate, cuts=self.cuts, pixels=self.pixels)
-        scan = Scan(
-            size=base.size,
-            transfer_syntax=self.syntax,
-            meta=base.meta,
-            meta_sha256=hashlib.sha256(base.meta).hexdigest(),
-            dataset_sha256=base.dataset_sha256,
-            dataset_offset=len(base.meta),
-            header=header,
-            explicit=self.explicit,
-            little=self.little,
-            pixels=self.pixels,
-            frames=None,
-            elements=MappingProxyType(self.elements),
-            bulk=bulk,
-            warnings=(*base.warnings, *self.warnings),
-            _json=text,
-        )
-        return self._with_frames(scan)
-
-    def _with_frames(self, scan: Scan) -> Scan:
-        syntax = transfer.lookup(scan.transfer_syntax)
-        if self.pixels is None:
-            return scan
-        if syntax is not None and syntax.encapsulated != self.pixels.encapsulated:
-            scan = replace(scan, warnings=(*scan.warnings, "encapsulation_mismatch"))
-        if self.done is None:
-            return scan
-        if "no_transfer_syntax" in scan.warnings:
-            raise Invalid("no_transfer_syntax", "compressed frames, and no transfer syntax says how")
-        found, warnings = self.done.index(scan)
-        return replace(scan, frames=found, warnings=(*scan.warnings, *warnings))
-
-
-class _Fragments:
-    """Encapsulated pixel data: keeps the offset table and every fragment's length, and skips the rest."""
-
-    def __init__(self, position: int, limit: int) -> None:
-        self.next = position  # of the next item header
-        self.limit = limit
-        self.first = -1  # position of the first fragment's item, after the offset table's
-        self.table = bytearray()
-        self.in_table = 0  # bytes of the table still to come
-        self.lengths = array("I")
-        self.codestreams = bytearray()
-        self.carry = b""
-        self.ended = False
-
-    def feed(self, view: memoryview, position: int) -> int | None:
-        """Take bytes that stand at `position`; returns where the pixel data ended, once it did."""
-        if self.in_table:
-            step = min(self.in_table, len(view))
-            self.table += view[:step]
-            self.in_table -= step
-            self.next += step
-            view, position = view[step:], position + step
-        end = position + len(view)
-        if self.carry:
-            start = position - len(self.carry)
-            window = self.carry + view[:_PEEK]
-            self.carry = b""
-            self._read(memoryview(window), start)
-            if self.next < position and not self.ended:
-                self.carry = window[self.next - start :]
-                return None
-            if self.in_table:
-                return self.feed(view[self.next - position :], self.next)
-        if not self.ended and self.next < end:
-            self._read(view, position)
-            if self.in_table:
-                return self.feed(view[self.next - position :], self.next)
-            if not self.ended and self.next < end:
-                self.carry = bytes(view[self.next - position :])
-        return self.next if self.ended else None
-
-    def _read(self, view: memoryview, start: int) -> None:
-        """Read item headers while a header and the first bytes behind it are there."""
-        at, size = self.next - start, len(view)
-        lengths, codestreams = self.lengths, self.codestreams
-        unpack = _ITEM.unpack_from
-        while size - at >= 8:
-            group_element, length = unpack(view, at)
-            if group_element != _ITEM_TAG:
-                if group_element != _SEQUENCE_END_TAG:
-                    raise Invalid("bad_fragment", "no item where the next fragment must begin")
-                self.ended = True
-                at += 8
-                break
-            if length == UNDEFINED:
-                raise Invalid("bad_length", "a fragment of undefined length")
-            if self.first < 0:
-                if length > self.limit:
-                    raise TooLarge("header_too_large", f"an offset table of more than {self.limit} bytes")
-                self.first = start + at + 8 + length
-                self.in_table = length
-                at += 8
-                if length:
-                    break
-                continue
-            if size - at < _PEEK and size - at < 8 + length:
-                break
-            lengths.append(length)
-            codestreams.append(bytes(view[at + 8 : at + _PEEK]).startswith(_CODESTREAMS))
-            at += 8 + length
-        self.next = start + at
-
-    def index(self, scan: Scan) -> tuple[FrameIndex, tuple[str, ...]]:
-        return frames.index(
-            max(self.first, 0),
-            self.lengths,
-            self.codestreams,
-            frames=max(scan.number(0x00280008) or 1, 1),
-            basic=bytes(self.table),
-            extended=scan.value(elements.OFFSETS) or b"",
-            extended_lengths=scan.value(elements.OFFSET_LENGTHS) or b"",
-        )
-
-
-_FIRST = struct.Struct("<Q")
-_LITTLE, _BIG = struct.Struct("<HH2sH"), struct.Struct(">HH2sH")
-_U32_LITTLE, _U32_BIG = struct.Struct("<I"), struct.Struct(">I")
-_ITEM = struct.Struct("<II")
-_ITEM_TAG, _SEQUENCE_END_TAG = 0xE000FFFE, 0xE0DDFFFE

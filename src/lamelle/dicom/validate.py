@@ -47,6 +47,7 @@ _SCAN_WARNINGS = {
     "bad_basic_offset_table": "the Basic Offset Table does not hit the frames; fragments were used",
     "bad_extended_offset_table": "the Extended Offset Table does not hit the frames; fragments were used",
     "bad_extended_offset_table_lengths": "(7FE0,0002) contradicts the fragments; fragments were used",
+    "deflated_frames": "compressed frames within a deflated data set have no place in the file",
     "frames_unknown": "the fragments can't be assigned to the number of frames",
 }
 

@@ -110,6 +110,20 @@ def test_lengths_of_an_extended_table_that_contradict_are_not_believed() -> None
     assert warnings == ("bad_extended_offset_table_lengths",)
 
 
+def test_an_extended_table_may_name_frames_in_another_order_and_take_padding_off() -> None:
+    found, warnings = frames.index(
+        0,
+        [10, 20],
+        b"\1\1",
+        frames=2,
+        extended=table(18, 0, code="Q"),
+        extended_lengths=table(19, 10, code="Q"),
+    )
+    assert [found.ranges(1), found.ranges(2)] == [((26, 19),), ((8, 10),)]
+    assert warnings == ()
+    assert FrameIndex.unpack(found.pack()) == found
+
+
 def test_frames_nobody_can_tell_apart() -> None:
     found, warnings = frames.index(0, [10, 20, 30], b"\1\0\0", frames=2)
     assert len(found) == 0

@@ -158,6 +158,34 @@ def test_large_values_are_cut_out_of_the_header_and_found_in_the_file() -> None:
     assert b'"00420011":{"vr":"OB","BulkDataURI":"@00420011"}' in found.json()
 
 
+def test_values_behind_a_cut_and_behind_native_pixels_are_found_too() -> None:
+    blobs = [bytes([fill]) * 3000 for fill in range(4)]
+    nested = build.sequence(0x00480105, [build.element(0x00282000, b"OB", blobs[1])], undefined=True)
+    data = build.file(
+        build.IDENTITY
+        + build.element(0x00420011, b"OB", blobs[0] * 30)
+        + nested
+        + build.element(0x7FE00010, b"OW", bytes(100_000))
+        + build.element(0xFFFCFFFC, b"OB", blobs[2])
+    )
+    for sizes in ((), (1000,)):
+        found = scan(data, *sizes)
+        values = {bulk.path: data[bulk.offset : bulk.offset + bulk.length] for bulk in found.bulk}
+        assert values == {"00420011": blobs[0] * 30, "00480105/1/00282000": blobs[1], "FFFCFFFC": blobs[2]}
+        assert found.pixels is not None
+        assert (found.pixels.length, data[found.pixels.offset - 12 :][:4]) == (100_000, b"\xe0\x7f\x10\0")
+
+
+def test_absurd_numbers_of_elements_and_fragments_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lamelle.dicom.stream.MAX_ELEMENTS", 50)
+    monkeypatch.setattr("lamelle.dicom.stream.MAX_FRAGMENTS", 50)
+    many = b"".join(build.element(0x00090000 + at, b"LO", b"") for at in range(0x10, 0x80))
+    for data, code in ((many, "too_many_elements"), (build.fragments([b"ab"] * 99), "too_many_fragments")):
+        with pytest.raises(TooLarge) as caught:
+            scan(build.file(data, build.JPEG_BASELINE))
+        assert caught.value.code == code
+
+
 def test_what_stands_behind_pixel_data_is_read_too() -> None:
     data = build.SAMPLES["bare jpeg"] + build.element(0xFFFCFFFC, b"OB", b"\0" * 2000)
     found = scan(data, 11)
