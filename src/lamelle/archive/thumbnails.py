@@ -3,12 +3,16 @@
 Which instance stands for a series or study, and a whole slide level put together from its tiles.
 """
 
+import io
+import json
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import sqlalchemy as sa
 from pydicom import Dataset
+from pydicom.filereader import read_partial
 
 from lamelle.archive.catalogue import instance, thumbnail
 from lamelle.archive.model import InstanceRef
@@ -22,6 +26,7 @@ SIDE: Final = 512
 QUALITY: Final = 80
 # A slide of one level without any smaller one: minutes of decoding are not spent on its preview.
 TILES_LIMIT: Final = 40_000
+PER_FRAME: Final = 0x52009230
 _SHOWN_FLAVORS: Final = frozenset({"VOLUME", "THUMBNAIL"})
 _NO_PICTURE: Final = frozenset(
     {"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7", "1.2.840.10008.5.1.4.1.1.481.2"}
@@ -55,10 +60,20 @@ def of_instance(archive: Archive, study_uid: str, series_uid: str, sop_uid: str,
     if frame is None:
         return _of(archive, refs)
     for ref in refs:
-        if not shows_label(archive.retrieve.header(ref)):
+        said = header(archive, ref)
+        if not shows_label(said):
             opened = archive.retrieve.opened(ref.study_uid, ref.series_uid, ref.sop_uid)
-            return _jpeg(frame_picture(opened, render.look(archive.retrieve.header(ref), frame), frame))
+            return _jpeg(frame_picture(opened, _look(said, ref, frame), frame))
     raise NotFound("no_thumbnail", "nothing in it may or can be shown as a preview")
+
+
+def header(archive: Archive, ref: InstanceRef) -> Dataset:
+    """The dataset before its per-frame groups, which take pydicom seconds to read for 25,600 tiles."""
+    end = ref.pixel_offset if ref.pixel_offset > 0 else ref.size
+    data = io.BytesIO(b"".join(archive.retrieve.stream(ref, 0, end)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return read_partial(data, stop_when=lambda tag, vr, length: tag >= PER_FRAME, force=True)
 
 
 def subjects(refs: Sequence[InstanceRef]) -> list[InstanceRef]:
@@ -90,9 +105,9 @@ def is_showable(ref: InstanceRef) -> bool:
     return flavor(ref) in _SHOWN_FLAVORS if is_slide(ref) else not {"LABEL", "OVERVIEW"} & set(ref.image_type)
 
 
-def shows_label(header: Dataset) -> bool:
+def shows_label(said: Dataset) -> bool:
     """Whether the image says that the label or other identifying text is in its pixels."""
-    return "YES" in (str(header.get("SpecimenLabelInImage")), str(header.get("BurnedInAnnotation")))
+    return "YES" in (str(said.get("SpecimenLabelInImage")), str(said.get("BurnedInAnnotation")))
 
 
 def _pixels(ref: InstanceRef) -> int:
@@ -115,10 +130,9 @@ def _of(archive: Archive, refs: Sequence[InstanceRef]) -> bytes:
 
 def _drawn(archive: Archive, ref: InstanceRef) -> tuple[bytes, int, int]:
     try:
-        header = archive.retrieve.header(ref)
-        if shows_label(header):
+        if shows_label(header(archive, ref)):
             raise NotFound("no_thumbnail", "the image shows the label")
-        picture = whole(archive, ref, SIDE, TILES_LIMIT, header=header)
+        picture = whole(archive, ref, SIDE, TILES_LIMIT)
         picture = render.within(picture, SIDE)
     except (NotFound, TooLarge):
         raise
@@ -148,21 +162,24 @@ def _keep(archive: Archive, ref: InstanceRef, jpeg: bytes, width: int, height: i
         conn.execute(sa.insert(thumbnail).values(**values, made_at=archive.clock.now()))
 
 
-def whole(archive: Archive, ref: InstanceRef, side: int, tiles_limit: int, *, header: Dataset | None = None) -> Picture:
+def whole(archive: Archive, ref: InstanceRef, side: int, tiles_limit: int) -> Picture:
     """One picture of an instance, its long side near `side` when it is tiled: all its tiles, or its middle frame.
 
     Raises: TooLarge("too_many_tiles"), and as `pixels.decode`.
     """
-    header = header if header is not None else archive.retrieve.header(ref)
+    said = header(archive, ref)
     opened = archive.retrieve.opened(ref.study_uid, ref.series_uid, ref.sop_uid)
-    if "TotalPixelMatrixColumns" not in header or ref.frames == 1:
+    if "TotalPixelMatrixColumns" not in said or ref.frames == 1:
         number = (ref.frames + 1) // 2
-        return frame_picture(opened, _look(header, ref, number), number)
-    return _composed(opened, header, _look(header, ref, 1), side, tiles_limit)
+        return frame_picture(opened, _look(said, ref, number), number)
+    placed = list(tiles(archive, ref, said))
+    if len(placed) > tiles_limit:
+        raise TooLarge("too_many_tiles", f"a level of {len(placed)} tiles is over the limit of {tiles_limit}")
+    return _composed(opened, said, _look(said, ref, 1), placed, side)
 
 
-def _look(header: Dataset, ref: InstanceRef, frame: int) -> Look:
-    return render.with_vr(render.look(header, frame), ref.pixel_vr)
+def _look(said: Dataset, ref: InstanceRef, frame: int) -> Look:
+    return render.with_vr(render.look(said, frame), ref.pixel_vr)
 
 
 def frame_picture(opened: OpenInstance, look: Look, number: int) -> Picture:
@@ -171,11 +188,10 @@ def frame_picture(opened: OpenInstance, look: Look, number: int) -> Picture:
     return render.picture(samples, opened.transfer_syntax, look)
 
 
-def _composed(opened: OpenInstance, header: Dataset, look: Look, side: int, limit: int) -> Picture:
-    width, height = int(header.TotalPixelMatrixColumns), int(header.TotalPixelMatrixRows)
-    placed = list(tiles(header, opened.count))
-    if len(placed) > limit:
-        raise TooLarge("too_many_tiles", f"a level of {len(placed)} tiles is over the limit of {limit}")
+def _composed(
+    opened: OpenInstance, said: Dataset, look: Look, placed: Sequence[tuple[int, int, int]], side: int
+) -> Picture:
+    width, height = (pixels.number(said, f"TotalPixelMatrix{name}") for name in ("Columns", "Rows"))
     if not placed or width < 1 or height < 1:
         raise NotFound("no_pixels", "the level has no tiles")
     scale = min(1.0, side / max(width, height))
@@ -204,30 +220,44 @@ def _nearest(samples: Any, width: int, height: int) -> Any:
     return samples[rows][:, columns]
 
 
-def tiles(header: Dataset, count: int) -> Iterator[tuple[int, int, int]]:
+def tiles(archive: Archive, ref: InstanceRef, said: Dataset) -> Iterator[tuple[int, int, int]]:
     """(frame from 1, left, top in pixels from 0) of the middle focal plane of the first optical path.
 
     Source: PS3.3 C.7.6.17.3 (TILED_FULL), C.8.12.9 (Plane Position (Slide)).
     """
-    frames = header.get("PerFrameFunctionalGroupsSequence")
-    if header.get("DimensionOrganizationType") == "TILED_FULL" or not frames:
-        across = -(-int(header.TotalPixelMatrixColumns) // int(header.Columns))
-        down = -(-int(header.TotalPixelMatrixRows) // int(header.Rows))
-        planes = max(1, pixels.number(header, "TotalPixelMatrixFocalPlanes"))
-        first = planes // 2 * across * down
-        if first + across * down > count:
-            first = 0
-        for place in range(min(across * down, count - first)):
-            row, column = divmod(place, across)
-            yield first + place + 1, column * int(header.Columns), row * int(header.Rows)
+    groups = [] if said.get("DimensionOrganizationType") == "TILED_FULL" else _groups(archive, ref)
+    if not groups:
+        yield from _full(said, ref)
         return
     seen: set[tuple[int, int]] = set()
-    for number, item in enumerate(frames[:count], 1):
-        position = item.get("PlanePositionSlideSequence")
-        if not position:
-            continue
-        left = pixels.number(position[0], "ColumnPositionInTotalImagePixelMatrix") - 1
-        top = pixels.number(position[0], "RowPositionInTotalImagePixelMatrix") - 1
-        if (left, top) not in seen:
-            seen.add((left, top))
-            yield number, left, top
+    for number, item in enumerate(groups[: ref.frames], 1):
+        [position] = (item.get("0048021A", {}).get("Value") or [{}])[:1]
+        corner = tuple(_first(position, tag) - 1 for tag in ("0048021E", "0048021F"))
+        if corner not in seen and min(corner) >= -(1 << 20):
+            seen.add((corner[0], corner[1]))
+            yield number, corner[0], corner[1]
+
+
+def _full(said: Dataset, ref: InstanceRef) -> Iterator[tuple[int, int, int]]:
+    columns, rows = max(1, ref.columns), max(1, ref.rows)
+    across = -(-pixels.number(said, "TotalPixelMatrixColumns") // columns)
+    down = -(-pixels.number(said, "TotalPixelMatrixRows") // rows)
+    first = max(1, pixels.number(said, "TotalPixelMatrixFocalPlanes")) // 2 * across * down
+    if first + across * down > ref.frames:
+        first = 0
+    for place in range(min(across * down, ref.frames - first)):
+        row, column = divmod(place, across)
+        yield first + place + 1, column * columns, row * rows
+
+
+def _groups(archive: Archive, ref: InstanceRef) -> list[dict[str, Any]]:
+    """Per-frame groups from the metadata that were made at ingest: they read fifty times as fast as the header."""
+    for _, text in archive.retrieve.metadata(ref.study_uid, ref.series_uid, ref.sop_uid):
+        found: list[dict[str, Any]] = json.loads(text).get("52009230", {}).get("Value") or []
+        return found
+    return []
+
+
+def _first(item: Mapping[str, Any], tag: str) -> int:
+    values = item.get(tag, {}).get("Value") or [-(1 << 30)]
+    return int(values[0]) if isinstance(values[0], int) else -(1 << 30)

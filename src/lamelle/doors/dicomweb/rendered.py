@@ -31,6 +31,8 @@ _PICTURES: Final = tuple(Offer(kind) for kind in RENDERED)
 _SINGLE_FIRST: Final = tuple(Offer(kind, multipart=False) for kind in RENDERED)
 _MOVING: Final = (Offer("image/gif", multipart=False), *_PICTURES)
 PARTS_LIMIT: Final = 1000
+# Beyond so many frames, one frame's own window is not looked for.
+FRAME_GROUPS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,19 +216,18 @@ class Rendered:
         """A whole instance: a slide level put together, a moving GIF, or the first frame."""
         header = self._looks.header(ref)
         if "TotalPixelMatrixColumns" in header and ref.frames > 1:
-            return self._level(ref, header, kind, asked)
+            return self._level(ref, kind, asked)
         if kind == "image/gif" and ref.frames > 1:
             return self._drawn(ref, list(range(1, min(ref.frames, self._door.settings.gif_frames) + 1)), kind, asked)
         return self._drawn(ref, [1], kind, asked)
 
-    def _level(self, ref: InstanceRef, header: Dataset, kind: str, asked: Wish) -> bytes:
+    def _level(self, ref: InstanceRef, kind: str, asked: Wish) -> bytes:
         settings = self._door.settings
         side = settings.render_side
         if ref.frames > settings.render_tiles:
             # The same tissue from a smaller level of the series costs a hundredth.
             ref = self._smaller(ref)
-            header = self._looks.header(ref)
-        picture = thumbnails.whole(self._door.archive, ref, side, settings.render_tiles, header=header)
+        picture = thumbnails.whole(self._door.archive, ref, side, settings.render_tiles)
         look = self._looks.get(ref, 1)
         return _finished([picture], look, kind, asked)
 
@@ -280,6 +281,7 @@ class Looks:
     """How the instances rendered lately are presented: a slide's header is not read again for each tile."""
 
     def __init__(self, door: Door) -> None:
+        self._archive = door.archive
         self._retrieve = door.archive.retrieve
         self._headers: OrderedDict[str, Dataset] = OrderedDict()
         self._looks: OrderedDict[tuple[str, int], Look] = OrderedDict()
@@ -289,7 +291,9 @@ class Looks:
         with self._lock:
             found = self._headers.get(ref.digest)
         if found is None:
-            found = self._retrieve.header(ref)
+            # Colour frames differ in nothing that a look holds, so the per-frame groups of slides are left unread.
+            plain = ref.samples > 1 or ref.frames > FRAME_GROUPS
+            found = thumbnails.header(self._archive, ref) if plain else self._retrieve.header(ref)
             with self._lock:
                 self._headers[ref.digest] = found
                 while len(self._headers) > 4:
@@ -297,7 +301,6 @@ class Looks:
         return found
 
     def get(self, ref: InstanceRef, frame: int) -> Look:
-        # Colour frames differ in nothing that a look holds.
         key = (ref.digest, frame if ref.samples == 1 and ref.frames > 1 else 0)
         with self._lock:
             found = self._looks.get(key)

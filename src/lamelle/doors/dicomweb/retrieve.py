@@ -134,7 +134,7 @@ class Retrieve:
     async def metadata(self, request: Request) -> Response:
         """Everything but bulk values, as made once when the instance came in."""
         names = uids(request)
-        choice = negotiate.choose(self._door.ranges(request), negotiate.JSON_OR_XML, one=names[2] is not None)
+        choice = negotiate.choose(self._door.ranges(request), negotiate.JSON_OR_XML, one=True)
         base = self._door.base(request)
         found = self._retrieve.metadata(*names)
         # The first one is read now: an absent study is still a 404.

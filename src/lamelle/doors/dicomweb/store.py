@@ -59,13 +59,13 @@ class Store:
         self._check_length(request, intake.limit)
         try:
             await _pour(request, intake)
+            outcomes = await run_in_threadpool(intake.finish)
         except ClientDisconnect:
             await run_in_threadpool(intake.abandon)
             return Response(status_code=400)
         except BaseException:
             await asyncio.shield(run_in_threadpool(intake.abandon))
             raise
-        outcomes = await run_in_threadpool(intake.finish)
         base = self._door.base(request)
         return objects(request, choice, [response(outcomes, base)], status=status_of(outcomes), bare=True)
 
@@ -167,10 +167,10 @@ class BareIntake(Intake):
         self._size = 0
 
     def feed(self, chunks: Sequence[bytes]) -> None:
-        if self._open is None:
+        if self._open is None and chunks:
             self._begin()
-        assert self._open is not None
         for chunk in chunks:
+            assert self._open is not None
             self._open.write(chunk)
             self._size += len(chunk)
 

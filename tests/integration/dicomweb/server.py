@@ -1,0 +1,36 @@
+"""A node of the DICOMweb door alone, for clients that need a real server."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def application() -> Any:
+    """What granian's worker serves."""
+    from starlette.applications import Starlette
+
+    from lamelle.archive.store import Archive, ArchiveSettings
+    from lamelle.base.errors import LamelleError
+    from lamelle.doors import http
+    from lamelle.doors.dicomweb import FramesFastPath, mount
+
+    archive = Archive.open(ArchiveSettings(data_dir=Path(os.environ["LAMELLE_TEST_DATA"]), reserve_bytes=0))
+    app = Starlette(routes=[mount(archive)], exception_handlers={LamelleError: http.answer_error})
+    print("serving", flush=True)
+    return FramesFastPath(app, archive)
+
+
+if __name__ == "__main__":
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    Granian(
+        f"{Path(__file__)}:application",
+        factory=True,
+        address="127.0.0.1",
+        port=int(sys.argv[1]),
+        interface=Interfaces.ASGI,
+        workers=1,
+        log_enabled=False,
+    ).serve()
