@@ -58,6 +58,8 @@ class _Group:
     """(study date, modalities, series, instances) as the tally counts it; None for a new study."""
     changed: bool = False
     named: bool = False
+    renamed: bool = False
+    """A series changed its modality: the study's set can't grow to the right one."""
     added: list[Record] = field(default_factory=list)
 
 
@@ -106,11 +108,11 @@ def file(conn: sa.Connection, records: Sequence[Record], now: datetime) -> list[
     serieses = _load_series(conn, studies, records, now)
     rows = [
         {
+            "received_at": now,
             **record.row,
             **record.facts.instance,
             "uid": record.uid,
             "digest": record.digest,
-            "received_at": now,
             "study_id": studies[record.study_uid].id,
             "series_id": serieses[record.study_uid, record.series_uid].id,
         }
@@ -206,14 +208,14 @@ def _save_series(
                 conn.execute(sa.delete(series).where(series.c.id == group.id))
                 studies[study_uid].series -= 1
             continue
+        before = group.merged.values.get("modality")
         _take(group, [(record.uid, record.facts.series) for record in group.added])
         values: dict[str, Any] = {"instance_count": group.instances, "updated_at": now}
         if group.changed:
             values |= group.merged.values | {"lead": group.merged.lead, "fills": group.merged.packed_fills()}
-            owner = studies[study_uid]
-            modality = group.merged.values["modality"]
-            if modality and f"\\{modality}\\" not in owner.modalities:
-                owner.modalities = facts.many(sorted([*facts.split(owner.modalities), modality]))
+            owner, modality = studies[study_uid], group.merged.values["modality"]
+            owner.renamed |= bool(before) and modality != before
+            owner.modalities = facts.many(sorted({*facts.split(owner.modalities), modality}))
         conn.execute(sa.update(series).where(series.c.id == group.id).values(**values))
 
 
@@ -226,6 +228,9 @@ def _save_studies(conn: sa.Connection, groups: dict[str, _Group], now: datetime)
             continue
         _take(group, [(record.uid, record.facts.study) for record in group.added])
         values: dict[str, Any] = {"instance_count": group.instances, "series_count": group.series, "updated_at": now}
+        if group.renamed:
+            there = conn.execute(sa.select(series.c.modality).where(series.c.study_id == group.id).distinct())
+            group.modalities = facts.many(sorted(there.scalars()))
         values["modalities"] = group.modalities
         if group.changed:
             values |= group.merged.values | {"lead": group.merged.lead, "fills": group.merged.packed_fills()}
@@ -235,6 +240,46 @@ def _save_studies(conn: sa.Connection, groups: dict[str, _Group], now: datetime)
         after = (group.merged.values["study_date"], group.modalities, group.series, group.instances)
         count_change(changes, group.before, after)
     add_to_tally(conn, changes)
+
+
+def refresh(conn: sa.Connection, study_id: int, now: datetime) -> None:
+    """Make a study and its series say what their remaining instances say; without any, they go."""
+    before = conn.execute(sa.select(study).where(study.c.id == study_id)).one()
+    owner: Merged | None = None
+    parts: dict[int, tuple[Merged, list[int]]] = {}
+    query = sa.select(instance.c.uid, instance.c.series_id, catalogue.metadata.c.json).join(catalogue.metadata)
+    for uid, series_id, packed in conn.execute(query.where(instance.c.study_id == study_id)):
+        said = facts.read(facts.head(zlib.decompress(packed)))
+        if owner is None:
+            owner = Merged(uid, dict(said.study))
+        else:
+            owner.add(uid, said.study)
+        if series_id not in parts:
+            parts[series_id] = (Merged(uid, dict(said.series)), [1])
+        else:
+            parts[series_id][0].add(uid, said.series)
+            parts[series_id][1][0] += 1
+    conn.execute(sa.delete(series).where(series.c.study_id == study_id, series.c.id.not_in(parts)))
+    for series_id, (part, [count]) in parts.items():
+        _update(conn, series, series_id, part, {"instance_count": count, "updated_at": now})
+    changes = no_changes()
+    counted = (before.study_date, before.modalities, before.series_count, before.instance_count)
+    if owner is None:
+        conn.execute(sa.delete(study).where(study.c.id == study_id))
+        count_change(changes, counted, None)
+    else:
+        modalities = facts.many(sorted({part.values["modality"] for part, _ in parts.values()}))
+        instances = sum(count for _, [count] in parts.values())
+        values = {"modalities": modalities, "series_count": len(parts), "instance_count": instances}
+        _update(conn, study, study_id, owner, values | {"updated_at": now})
+        save_words(conn, study_id, owner.values)
+        count_change(changes, counted, (owner.values["study_date"], modalities, len(parts), instances))
+    add_to_tally(conn, changes)
+
+
+def _update(conn: sa.Connection, table: sa.Table, number: int, merged: Merged, values: dict[str, Any]) -> None:
+    values = merged.values | values | {"lead": merged.lead, "fills": merged.packed_fills()}
+    conn.execute(sa.update(table).where(table.c.id == number).values(**values))
 
 
 def save_words(conn: sa.Connection, study_id: int, values: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -158,6 +158,8 @@ class Ingest:
         for reception, outcome in zip(receptions, outcomes, strict=True):
             if outcome.status in ("conflict", "refused"):
                 self._set_aside(reception, outcome)
+            if outcome.status == "conflict" and reception.placed:  # another door was quicker with other bytes
+                self._blobs.delete(_record(reception).key)
             reception.drop()
             OUTCOMES.add(1, reception.origin.door, outcome.status)
             TAKEN_IN.add(outcome.size, reception.origin.door)
@@ -286,14 +288,7 @@ class Ingest:
         ]
         events.record_many(conn, "InstanceStored", payloads, clock=self._clock)
         for study_uid, series_uid in dict.fromkeys((p["study_uid"], p["series_uid"]) for p in payloads):
-            jobs.enqueue(
-                conn,
-                "thumbnail",
-                {"study_uid": study_uid, "series_uid": series_uid},
-                key=f"thumbnail:{study_uid}:{series_uid}",
-                run_at=self._clock.now() + THUMBNAIL_DELAY,
-                clock=self._clock,
-            )
+            ask_for_thumbnail(conn, study_uid, series_uid, self._clock.now())
 
     # -- putting aside -----------------------------------------------------------------------------
 
@@ -338,6 +333,17 @@ class Ingest:
                 filing.note_aside(conn, f"aside/{digest}.dcm", note)
         except Unavailable as error:
             log("ingest.aside_failed", level="warning", code=error.code)
+
+
+def ask_for_thumbnail(conn: sa.Connection, study_uid: str, series_uid: str, now: datetime) -> None:
+    """One job for a series, however many of its instances ask."""
+    jobs.enqueue(
+        conn,
+        "thumbnail",
+        {"study_uid": study_uid, "series_uid": series_uid},
+        key=f"thumbnail:{study_uid}:{series_uid}",
+        run_at=now + THUMBNAIL_DELAY,
+    )
 
 
 def record(scan: Scan, verdict: Verdict) -> Record:

@@ -1,27 +1,43 @@
 """Catalogue against blobs: verify says where they differ, rebuild makes the catalogue from the blobs alone."""
 
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
-from lamelle.archive.blobs import BlobStore
-from lamelle.base.db import Database
+import sqlalchemy as sa
+
+from lamelle.archive import catalogue, filing, ingest
+from lamelle.archive.blobs import BlobInfo, BlobStore
+from lamelle.archive.catalogue import aside, instance, name_word, series, study, tally, tombstone
+from lamelle.archive.filing import Record
+from lamelle.archive.model import instance_key
+from lamelle.base.db import EPOCH, Database
+from lamelle.base.errors import LamelleError, NotFound
+from lamelle.dicom import validate
+from lamelle.dicom.part10 import Scanner
 
 Progress = Callable[[int, int], None]
 """Called with how many are done and how many there are."""
+
+READ = 1 << 20
+BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """What was found; each list holds blob keys."""
 
-    instances: int
-    size: int
+    instances: int = 0
+    size: int = 0
     missing: list[str] = field(default_factory=list)
     """In the catalogue, without a blob."""
     altered: list[str] = field(default_factory=list)
     """The bytes are not those that were acknowledged."""
     orphaned: list[str] = field(default_factory=list)
-    """A blob the catalogue does not know."""
+    """A blob the catalogue does not know; never acknowledged, or left by a restore of another backup."""
     unreadable: list[str] = field(default_factory=list)
     """A blob that is not the DICOM it should be (rebuild)."""
 
@@ -32,10 +48,213 @@ class Report:
 
 
 def verify(db: Database, blobs: BlobStore, progress: Progress = lambda done, total: None) -> Report:
-    """Read every byte and compare its digest with the catalogue's."""
-    raise NotImplementedError
+    """Read every byte and compare its digest with the catalogue's; may run beside a working archive."""
+    with db.read() as conn:
+        total = int(conn.execute(sa.select(sa.func.count()).select_from(instance)).scalar_one())
+    missing: list[str] = []
+    altered: list[str] = []
+    count = size = 0
+    for row in _instances(db):
+        key = instance_key(row.digest)
+        digests = _digests(blobs, key, row.dataset_offset)
+        gone = digests is None or digests[2] != row.size or digests[:2] != (row.meta_digest, row.digest)
+        if gone and _still(db, row.uid, row.digest):
+            (missing if digests is None else altered).append(key)
+        count, size = count + 1, size + row.size
+        progress(count, max(total, count))
+    for key in _asides(db):
+        digests = _digests(blobs, key, 0)
+        if digests is None:
+            missing.append(key)
+        elif digests[1] != key.rpartition("/")[2].partition(".")[0]:
+            altered.append(key)
+    return Report(count, size, missing, altered, list(_orphans(db, blobs)))
 
 
 def rebuild(db: Database, blobs: BlobStore, progress: Progress = lambda done, total: None) -> Report:
-    """Empty the catalogue and fill it from the blobs; the report says what could not be read."""
-    raise NotImplementedError
+    """Empty the catalogue and fill it from the blobs; the report says what could not be read.
+
+    No door may be open meanwhile. Thumbnails are asked for anew; records of imports stay.
+    """
+    listed = sorted(blobs.list("instances/"), key=lambda blob: (blob.modified, blob.key))
+    notes = [json.loads(blobs.read(blob.key)) for blob in blobs.list("tombstones/")]
+    deleted = {note["sop_uid"] for note in notes}
+    with db.write() as conn:
+        for table in (name_word, tally, instance, series, study, aside, tombstone):
+            conn.execute(sa.delete(table))
+        for note in notes:
+            conn.execute(sa.insert(tombstone).values(**_tombstone(note, blobs)))
+        for blob in blobs.list("aside/"):
+            if blob.key.endswith(".json"):
+                data = json.loads(blobs.read(blob.key))
+                filing.note_aside(conn, blob.key.removesuffix(".json") + ".dcm", data)
+    report = Report()
+    count = size = 0
+    for at in range(0, len(listed), BATCH):
+        batch = listed[at : at + BATCH]
+        records = [(blob, _scan(blobs, blob)) for blob in batch]
+        count_now, size_now = _file(db, records, deleted, report)
+        count, size = count + count_now, size + size_now
+        progress(at + len(batch), len(listed))
+    return Report(count, size, report.missing, report.altered, report.orphaned, report.unreadable)
+
+
+def catalogue_fingerprint(db: Database) -> str:
+    """A digest of all the catalogue says of the blobs: equal for two catalogues of the same archive on any engine.
+
+    Row numbers and the times of rows do not count.
+    """
+    digest = hashlib.sha256()
+    with db.read() as conn:
+        for query in _fingerprinted():
+            for row in conn.execution_options(stream_results=True).execute(query):
+                for value in row:
+                    data = value if isinstance(value, bytes) else repr(value).encode()
+                    digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+def _fingerprinted() -> Iterator[sa.Select[Any]]:
+    skipped = {"id", "series_id", "instance_id", "created_at", "updated_at", "received_at"}
+
+    def columns(table: sa.Table) -> list[sa.Column[Any]]:
+        # `study_id` of a study is DICOM's Study ID, elsewhere a row number.
+        return [c for c in table.c if c.name not in skipped and (c.name != "study_id" or table is study)]
+
+    yield sa.select(*columns(study)).order_by(study.c.uid)
+    yield sa.select(study.c.uid, *columns(series)).join(study).order_by(study.c.uid, series.c.uid)
+    inner = sa.select(series.c.uid, *columns(instance)).join(series, series.c.id == instance.c.series_id)
+    yield inner.order_by(instance.c.uid)
+    for table in (catalogue.metadata, catalogue.frame_index):
+        yield sa.select(instance.c.uid, *columns(table)).join(instance).order_by(instance.c.uid)
+    words = sa.select(study.c.uid, name_word.c.word, name_word.c.role).join(study)
+    yield words.order_by(study.c.uid, name_word.c.word, name_word.c.role)
+    yield sa.select(tally).where(tally.c.studies != 0).order_by(tally.c.study_date, tally.c.modalities)
+    yield sa.select(*(c for c in aside.c if c.name != "id")).order_by(aside.c.key)
+    yield sa.select(tombstone).order_by(tombstone.c.uid)
+
+
+# -- verify ----------------------------------------------------------------------------------------
+
+
+def _instances(db: Database) -> Iterator[sa.Row[Any]]:
+    """Every instance row, in short transactions."""
+    last = 0
+    columns = ("id", "uid", "digest", "meta_digest", "size", "dataset_offset")
+    while True:
+        query = sa.select(*(instance.c[name] for name in columns)).where(instance.c.id > last)
+        with db.read() as conn:
+            rows = conn.execute(query.order_by(instance.c.id).limit(BATCH)).all()
+        if not rows:
+            return
+        yield from rows
+        last = rows[-1].id
+
+
+def _asides(db: Database) -> list[str]:
+    with db.read() as conn:
+        return list(conn.execute(sa.select(aside.c.key)).scalars())
+
+
+def _still(db: Database, uid: str, digest: str) -> bool:
+    """Whether the instance is still filed: it may have been deleted while it was read."""
+    with db.read() as conn:
+        return filing.known(conn, [uid]).get(uid) == digest
+
+
+def _digests(blobs: BlobStore, key: str, offset: int) -> tuple[str, str, int] | None:
+    """SHA-256 of the bytes before and from `offset`, and the size; None without a blob."""
+    try:
+        reader = blobs.open(key)
+    except NotFound:
+        return None
+    try:
+        before, after = hashlib.sha256(reader.read_at(0, offset)), hashlib.sha256()
+        at = offset
+        while chunk := reader.read_at(at, READ):
+            after.update(chunk)
+            at += len(chunk)
+        return before.hexdigest(), after.hexdigest(), reader.size
+    finally:
+        reader.close()
+
+
+def _orphans(db: Database, blobs: BlobStore) -> Iterator[str]:
+    for batch in _batches(blob.key for blob in blobs.list("instances/")):
+        digests = {key.rpartition("/")[2].partition(".")[0]: key for key in batch}
+        with db.read() as conn:
+            known = set(conn.execute(sa.select(instance.c.digest).where(instance.c.digest.in_(digests))).scalars())
+            kept = set(conn.execute(sa.select(tombstone.c.key).where(tombstone.c.key.in_(batch))).scalars())
+        yield from (key for digest, key in digests.items() if digest not in known and key not in kept)
+
+
+def _batches(keys: Iterable[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    for key in keys:
+        batch.append(key)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+# -- rebuild ---------------------------------------------------------------------------------------
+
+
+def _scan(blobs: BlobStore, blob: BlobInfo) -> Record | None:
+    """The record of a blob; None when it is not the DICOM its key says."""
+    scanner = Scanner()
+    reader = blobs.open(blob.key)
+    try:
+        at = 0
+        while chunk := reader.read_at(at, READ):
+            scanner.feed(chunk)
+            at += len(chunk)
+        scan = scanner.finish()
+        verdict = validate.check(scan)
+        if verdict.errors or instance_key(scan.dataset_sha256) != blob.key:
+            return None
+        return ingest.record(scan, verdict)
+    except LamelleError:
+        return None
+    finally:
+        reader.close()
+
+
+def _file(
+    db: Database, records: list[tuple[BlobInfo, Record | None]], deleted: set[str], report: Report
+) -> tuple[int, int]:
+    """File a batch; how many instances and bytes."""
+    report.unreadable.extend(blob.key for blob, record in records if record is None)
+    live = [(blob, record) for blob, record in records if record is not None and record.uid not in deleted]
+    with db.write() as conn:
+        known = filing.known(conn, [record.uid for _, record in live])
+        fresh: dict[str, tuple[BlobInfo, Record]] = {}
+        for blob, record in live:
+            if record.uid in known or record.uid in fresh:  # the loser of a conflict that was cut off
+                report.orphaned.append(blob.key)
+            else:
+                fresh[record.uid] = (blob, record)
+        for blob, record in fresh.values():
+            record.row["received_at"] = blob.modified
+        kept = [record for _, record in fresh.values()]
+        now = max((blob.modified for blob, _ in fresh.values()), default=EPOCH)
+        filing.lock(conn, kept, now)
+        filing.file(conn, kept, now)
+        for study_uid, series_uid in dict.fromkeys((record.study_uid, record.series_uid) for record in kept):
+            ingest.ask_for_thumbnail(conn, study_uid, series_uid, now)
+    return len(kept), sum(blob.size for blob, _ in fresh.values())
+
+
+def _tombstone(note: dict[str, Any], blobs: BlobStore) -> dict[str, Any]:
+    purged = note["purged_at"] if blobs.stat(note["key"]) is None else None
+    return {
+        "uid": note["sop_uid"],
+        "study_uid": note["study_uid"],
+        "series_uid": note["series_uid"],
+        "key": note["key"],
+        "size": note["size"],
+        "rejected_at": datetime.fromisoformat(note["rejected_at"]),
+        "purged_at": datetime.fromisoformat(purged) if purged else None,
+    }

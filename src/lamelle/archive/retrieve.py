@@ -99,14 +99,14 @@ class Retrieve:
     def instances(self, study_uid: str, series_uid: str | None = None, sop_uid: str | None = None) -> list[InstanceRef]:
         """What a study, series or instance holds, by series and instance number. Raises: NotFound, Gone."""
         with self._db.read() as conn:
-            return [ref for _, ref in _find(conn, study_uid, series_uid, sop_uid)]
+            return [ref for _, ref in find(conn, study_uid, series_uid, sop_uid)]
 
     def metadata(
         self, study_uid: str, series_uid: str | None = None, sop_uid: str | None = None
     ) -> Iterator[tuple[InstanceRef, bytes]]:
         """A DICOM JSON object for each instance, whose bulk URIs start with `@`. Raises: NotFound, Gone."""
         with self._db.read() as conn:
-            found = _find(conn, study_uid, series_uid, sop_uid)
+            found = find(conn, study_uid, series_uid, sop_uid)
         return self._metadata(found)
 
     def _metadata(self, found: list[tuple[int, InstanceRef]]) -> Iterator[tuple[InstanceRef, bytes]]:
@@ -164,7 +164,7 @@ class Retrieve:
             return self._blobs.open(ref.key)
         except NotFound as error:
             with self._db.read() as conn:
-                _find(conn, ref.study_uid, ref.series_uid, ref.sop_uid)  # Gone, if it was deleted meanwhile
+                find(conn, ref.study_uid, ref.series_uid, ref.sop_uid)  # Gone, if it was deleted meanwhile
             raise Unavailable("blob_missing", f"the bytes of instance {ref.sop_uid} are missing") from error
 
     def _pixel_length(self, ref: InstanceRef) -> int:
@@ -196,7 +196,7 @@ class Retrieve:
         """Ask the catalogue whether the instance is still what is open, and open it if it is not."""
         try:
             with self._db.read() as conn:
-                [(number, ref)] = _find(conn, *name)
+                [(number, ref)] = find(conn, *name)
                 query = sa.select(frame_index.c.packed).where(frame_index.c.instance_id == number)
                 packed = conn.execute(query).scalar() if found is None or found.ref != ref else None
         except NotFound:
@@ -238,7 +238,7 @@ class Retrieve:
                 self._open_frames -= before.count
 
 
-def _find(
+def find(
     conn: sa.Connection, study_uid: str, series_uid: str | None, sop_uid: str | None
 ) -> list[tuple[int, InstanceRef]]:
     """The rows asked for, by series and instance number. Raises: NotFound, Gone."""

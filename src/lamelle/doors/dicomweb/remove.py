@@ -3,6 +3,8 @@
 Not in PS3.18; the address and the statuses are those other archives use.
 """
 
+from functools import partial
+
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,5 +29,7 @@ class Remove:
 
     async def delete(self, request: Request) -> Response:
         archive = self._door.archive
-        await run_in_threadpool(lifecycle.delete, archive.db, archive.blobs, archive.clock, *uids(request))
+        grace_s = archive.settings.purge_grace_s
+        delete = partial(lifecycle.delete, archive.db, archive.blobs, archive.clock, *uids(request), grace_s=grace_s)
+        await run_in_threadpool(delete)
         return Response(status_code=204)

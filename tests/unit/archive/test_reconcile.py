@@ -1,0 +1,105 @@
+"""Verify finds every difference; rebuild gives the same catalogue whatever the order of arrival."""
+
+import random
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from lamelle.archive import catalogue
+from lamelle.archive.reconcile import catalogue_fingerprint, rebuild, verify
+from lamelle.archive.store import Archive, ArchiveSettings
+from lamelle.testing.archives import SetClock, store, stored
+from lamelle.testing.instances import dataset, instance, part10, slide
+
+
+def _blobs(archive: Archive) -> list[Path]:
+    return sorted((archive.settings.data_dir / "blobs/instances").rglob("*.dcm"))
+
+
+def test_a_sound_archive(archive: Archive) -> None:
+    stored(archive, [instance(), slide([b"\xff\xd8a"], "2")])
+    store(archive, instance(PatientName="Other"), b"no dicom" * 50)
+    seen: list[tuple[int, int]] = []
+    report = verify(archive.db, archive.blobs, lambda done, total: seen.append((done, total)))
+    assert report.sound and report.instances == 2 and report.orphaned == []
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_verify_names_what_is_missing_altered_and_orphaned(archive: Archive) -> None:
+    stored(archive, [instance(str(n)) for n in range(4)])
+    first, second, third, _ = _blobs(archive)
+    first.unlink()
+    data = bytearray(second.read_bytes())
+    data[-1] ^= 1
+    second.write_bytes(data)
+    data = bytearray(third.read_bytes())
+    data[0] ^= 1  # in the preamble, outside the dataset
+    third.write_bytes(data)
+    orphan = first.parent / f"{'0' * 64}.dcm"
+    orphan.write_bytes(b"x")
+    report = verify(archive.db, archive.blobs)
+    assert not report.sound
+    assert [Path(key).name for key in report.missing] == [first.name]
+    assert sorted(Path(key).name for key in report.altered) == [second.name, third.name]
+    assert [Path(key).name for key in report.orphaned] == [orphan.name]
+
+
+def test_verify_reads_what_was_put_aside(archive: Archive) -> None:
+    store(archive, b"no dicom" * 50)
+    [aside] = (archive.settings.data_dir / "blobs/aside").glob("*.dcm")
+    aside.write_bytes(b"altered")
+    assert verify(archive.db, archive.blobs).altered == [f"aside/{aside.name}"]
+
+
+def test_rebuild_gives_the_same_catalogue(archive: Archive) -> None:
+    files = [instance("1", str(s), n, PatientName=f"N{n}^{s}") for s in (1, 2) for n in range(1, 5)]
+    files += [slide([b"\xff\xd8a"] * 4, "2"), instance("3", StudyDate="", Modality="SR")]
+    random.Random(1).shuffle(files)
+    for file in files:
+        store(archive, file)
+    store(archive, instance("3", StudyDate="20200101", Modality="SR"), b"no dicom" * 50)
+    before = catalogue_fingerprint(archive.db)
+    with archive.db.write() as conn:
+        conn.execute(sa.update(catalogue.study).values(patient_name="lost"))
+    assert catalogue_fingerprint(archive.db) != before
+    report = rebuild(archive.db, archive.blobs)
+    assert report.sound and report.instances == len(files)
+    assert catalogue_fingerprint(archive.db) == before
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_order_of_arrival_leaves_no_trace(tmp_path: Path, seed: int) -> None:
+    """Instances of one study that disagree about it, in any order and any batches."""
+    choice = random.Random(seed)
+    files = []
+    for n in range(12):
+        made = dataset(series=str(n % 3), number=n, Modality=choice.choice(["CT", "MR", ""]))
+        for keyword in ("PatientName", "StudyDate", "AccessionNumber", "StudyDescription", "SeriesNumber"):
+            if choice.random() < 0.5:
+                setattr(made, keyword, "" if keyword != "SeriesNumber" else None)
+            elif keyword != "SeriesNumber":
+                setattr(made, keyword, f"2024010{n % 9 + 1}" if keyword == "StudyDate" else f"{keyword[:4]}{n}")
+        files.append(part10(made))
+    prints = set()
+    for run in range(2):
+        archive = Archive.open(ArchiveSettings(tmp_path / str(run), reserve_bytes=0), SetClock())
+        choice.shuffle(files)
+        at = 0
+        while at < len(files):
+            size = choice.randint(1, 5)
+            store(archive, *files[at : at + size])
+            at += size
+        prints.add(catalogue_fingerprint(archive.db))
+        assert rebuild(archive.db, archive.blobs).sound
+        prints.add(catalogue_fingerprint(archive.db))
+        archive.close()
+    assert len(prints) == 1
+
+
+def test_rebuild_names_what_it_can_not_read(archive: Archive) -> None:
+    stored(archive, [instance(str(n)) for n in range(2)])
+    first, _ = _blobs(archive)
+    first.write_bytes(first.read_bytes()[:-5])
+    report = rebuild(archive.db, archive.blobs)
+    assert [Path(key).name for key in report.unreadable] == [first.name] and report.instances == 1
