@@ -226,16 +226,19 @@ def ndpi_level(
 
 
 def ndpi(
-    path: Path, width: int = 1536, height: int = 1000, planes: Sequence[int] = (0,), *, starts: bool = True
+    path: Path, width: int = 1536, height: int = 992, planes: Sequence[int] = (0,), *, starts: bool = True
 ) -> None:
-    """An NDPI with two levels 4 apart, each plane of it, and a macro image."""
+    """An NDPI with two levels 4 apart, each plane of it, and a macro image.
+
+    (Heights are whole coding units at both levels: OpenSlide leaves a last partial row of them blank.)
+    """
     images = []
     for number, plane in enumerate(planes):
         base = tissue(width, height, seed=number + 1)
         small = np.ascontiguousarray(base[::4, ::4])
         images += [
             ndpi_level(base, 20.0, plane, starts=starts),
-            ndpi_level(small, 5.0, plane, interval=0, starts=False),
+            ndpi_level(small, 5.0, plane, interval=16 if width % 512 == 0 else 0, starts=starts),
         ]
     macro = tissue(600, 200, seed=9)
     images.append(ndpi_level(macro, -1.0, interval=0, starts=False))

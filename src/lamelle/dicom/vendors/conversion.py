@@ -171,7 +171,7 @@ def _sized(slide: Slide, facts: SlideFacts, settings: ConvertSettings) -> Slide:
         return slide
     um = facts.um_per_pixel or settings.assumed_um_per_pixel
     levels = tuple(
-        replace(one, mm_per_pixel=(um / 1000 * base.width / one.width, um / 1000 * base.height / one.height))
+        replace(one, mm_per_pixel=pyramid.spacing((base.width, base.height), (one.width, one.height), um / 1000))
         for one in slide.levels
     )
     warnings = slide.warnings if facts.um_per_pixel else (*slide.warnings, "pixel_size_assumed")

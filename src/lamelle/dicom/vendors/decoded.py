@@ -82,7 +82,8 @@ def _read(path: Path, handles: Handles, kind: str) -> Slide:
     for number, factor in enumerate(slide.level_downsamples):
         size = max(1, int(width / factor)), max(1, int(height / factor))
         frames = _tiles(handles, number, (left, top), size, factor, said)
-        levels.append(Level(*size, (mm[0] * factor, mm[1] * factor), frames, derived=True, resampled=number > 0))
+        near = pyramid.spacing((width, height), size, 1.0)
+        levels.append(Level(*size, (mm[0] * near[0], mm[1] * near[1]), frames, derived=True, resampled=number > 0))
     stored = sum(f.stat().st_size for f in _files(path))
     profile = None
     with suppress(openslide.OpenSlideError, OSError):

@@ -36,7 +36,7 @@ def frames(directory: Directory, tile_size: int = 512, size: tuple[int, int] | N
     Raises: Invalid or Unsupported with the reason.
     """
     if not directory.tiled:
-        return flat(directory, tile_size)
+        return flat(directory, tile_size, tiled=True)
     if directory.compression == JPEG:
         return _jpeg_tiles(directory, size)
     if directory.compression in (JPEG_2000_APERIO_YCBCR, JPEG_2000_APERIO_RGB, JPEG_2000_TIFF):
@@ -176,17 +176,17 @@ def _plain_tiles(directory: Directory) -> Lazy:
     return Encoded(codec.lossless(directory.samples, directory.bits), rows, columns, count, make)
 
 
-def flat(directory: Directory, tile_size: int = 512) -> Frames | Lazy:
+def flat(directory: Directory, tile_size: int = 512, *, tiled: bool = False) -> Frames | Lazy:
     """An image in strips: one JPEG joined bit-exactly where possible, else tiles encoded once."""
     if directory.compression == JPEG:
         joined = _joined_strips(directory)
-        if joined is not None:
+        if joined is not None and (not tiled or max(directory.width, directory.height) <= tile_size):
             return joined
     elif not codec.plain(directory):
         raise Unsupported("tiff_compression", f"TIFF compression {directory.compression} is not read")
     else:
         codec.check_plain(directory)
-    return _raster(directory, tile_size)
+    return _raster(directory, tile_size, tiled)
 
 
 class Whole:
@@ -250,13 +250,15 @@ def _joined_strips(directory: Directory) -> Frames | None:
     return Whole(data, encoding, directory.height, directory.width)
 
 
-def _raster(directory: Directory, tile_size: int) -> Lazy:
+def _raster(directory: Directory, tile_size: int, tiled: bool) -> Lazy:
     width, height, samples = directory.width, directory.height, directory.samples
     total = width * height * samples * directory.bits // 8
     if total > MAX_RASTER_BYTES:
         raise TooLarge("strips_too_large", f"{width} x {height} pixels in strips; only tiles are read at that size")
     directory.segments()
-    columns, rows = (width, height) if max(width, height) <= 2 * tile_size else (tile_size, tile_size)
+    # levels of one pyramid share a tile size, also a level smaller than a tile: some readers insist on it
+    whole = not tiled and max(width, height) <= tile_size
+    columns, rows = (width, height) if whole else (tile_size, tile_size)
     across, down = -(-width // columns), -(-height // rows)
     encoding = codec.lossy(samples) if directory.compression == JPEG else codec.lossless(samples, directory.bits)
     held: list[Pixels] = []

@@ -19,7 +19,10 @@ _SCAN = 16 << 20
 
 
 class Intervals:
-    """Frames of whole restart intervals. `starts` and `sizes` are absolute, in scan order, markers left out."""
+    """Frames of whole restart intervals. `starts` and `sizes` are absolute, in scan order, markers left out.
+
+    `tile_width` asks for tiles of several intervals side by side, a multiple of one's width in pixels.
+    """
 
     def __init__(
         self,
@@ -29,6 +32,7 @@ class Intervals:
         starts: Counts,
         sizes: Counts,
         encoding: Encoding,
+        tile_width: int = 0,
     ) -> None:
         parsed = jpeg.parse(head)
         self._across, self._down = grid(parsed, size)
@@ -36,7 +40,7 @@ class Intervals:
             raise Invalid("bad_restart_intervals", f"{len(starts)} restart intervals, not {self._across * self._down}")
         self.encoding, self._read = encoding, read
         interval, unit = parsed.restart * parsed.mcu[0], parsed.mcu[1]
-        self._wide = max(1, min(512 // interval, self._across))
+        self._wide = max(1, (tile_width or natural_width(parsed)) // interval)
         self.columns = interval * self._wide
         self._high = max(128, min(512, _AREA // self.columns)) // unit
         self.rows = self._high * unit
@@ -93,6 +97,12 @@ class Intervals:
                 x = min(x, len(starts[y]) - 1)  # noqa: PLW2901
                 chosen.append(self._read(starts[y][x], sizes[y][x]))
         return b"".join(jpeg.join(self._head, chosen))
+
+
+def natural_width(parsed: jpeg.Header) -> int:
+    """Tile width in pixels that fits the intervals: one, or as many as make 512."""
+    interval = parsed.restart * parsed.mcu[0]
+    return interval * max(1, 512 // interval)
 
 
 def grid(parsed: jpeg.Header, size: tuple[int, int]) -> tuple[int, int]:

@@ -65,44 +65,62 @@ def _plane(directory: Directory) -> int:
 def _levels(
     tissue: Sequence[Directory], base: Directory, planes: Sequence[int], mm: float, warnings: list[str]
 ) -> list[Level]:
-    levels = []
-    for width, height in sorted({(d.width, d.height) for d in tissue}, reverse=True):
-        by_plane = {_plane(d): d for d in tissue if (d.width, d.height) == (width, height)}
+    """Levels that can be cut into tiles of one size; of smaller ones without restart markers new ones are built.
+
+    (Some readers drop levels whose tiles differ in size from the base's.)
+    """
+    width = _common_width(tissue, base)
+    levels: list[Level] = []
+    for size in sorted({(d.width, d.height) for d in tissue}, reverse=True):
+        by_plane = {_plane(d): d for d in tissue if (d.width, d.height) == size}
         if any(plane not in by_plane for plane in planes):
             continue
-        try:
-            frames = tiles.stacked([of(by_plane[plane]) for plane in planes])
-        except Unsupported as exc:
-            if width == base.width:
-                raise
-            warnings.append(f"level_rebuilt:{exc.code}")
+        frames = [of(by_plane[plane], width) for plane in planes]
+        if levels and (frames[0].columns, frames[0].rows) != (levels[0].frames.columns, levels[0].frames.rows):
+            if "small_level_rebuilt" not in warnings:
+                warnings.append("small_level_rebuilt")
             continue
-        spacing = base.width * mm / width, base.height * mm / height
-        levels.append(Level(width, height, spacing, frames, resampled=width != base.width))
+        spacing = pyramid.spacing((base.width, base.height), size, mm)
+        levels.append(Level(*size, spacing, tiles.stacked(frames), resampled=size[0] != base.width))
     return levels
 
 
-def of(directory: Directory) -> Frames:
-    """One level and plane as frames. Raises: Invalid, Unsupported."""
+def _common_width(tissue: Sequence[Directory], base: Directory) -> int:
+    """The widest natural tile width, if every level's intervals divide it; else the base's own."""
+    headers = [header for header in map(_header, tissue) if header.restart]
+    widest = max((intervals.natural_width(header) for header in headers), default=0)
+    if all(widest % (h.restart * h.mcu[0]) == 0 for h in headers) and widest <= intervals.MAX_WIDTH:
+        return widest
+    return intervals.natural_width(_header(base)) if _header(base).restart else 0
+
+
+def _header(directory: Directory) -> jpeg.Header:
     if directory.compression != images.JPEG:
         raise Unsupported("tiff_compression", f"TIFF compression {directory.compression} is not read in NDPI")
-    file, segments = directory.file, directory.segments()
+    segments = directory.segments()
     if len(segments.offsets) != 1:
         raise Unsupported("ndpi_intervals", "an NDPI level in several strips")
+    return jpeg.parse(directory.file.read(int(segments.offsets[0]), min(int(segments.lengths[0]), MAX_HEADER)))
+
+
+def of(directory: Directory, tile_width: int = 0) -> Frames:
+    """One level and plane as frames. Raises: Invalid, Unsupported."""
+    parsed, file, segments = _header(directory), directory.file, directory.segments()
     start, size = int(segments.offsets[0]), int(segments.lengths[0])
-    parsed = jpeg.parse(file.read(start, min(size, MAX_HEADER)))
     head = file.read(start, parsed.scan)
     encoding, marker = images.color(directory, parsed)
     if not parsed.restart:
         if max(directory.width, directory.height) > WHOLE_SIDE:
             raise Unsupported("ndpi_intervals", "a large NDPI level without restart markers")
         return images.whole_jpeg(file.read(start, size), directory)
+    if tile_width % (parsed.restart * parsed.mcu[0]):
+        tile_width = 0
     tail = min(size, 64)
     end = start + _end(file.read(start + size - tail, tail), size)
     starts, sizes = _intervals(directory, parsed, start, end)
-    return intervals.Intervals(
-        file.read, jpeg.SOI + marker + head[2:], (directory.width, directory.height), starts, sizes, encoding
-    )
+    extent = directory.width, directory.height
+    head = jpeg.SOI + marker + head[2:]
+    return intervals.Intervals(file.read, head, extent, starts, sizes, encoding, tile_width)
 
 
 def _end(tail: bytes, size: int) -> int:

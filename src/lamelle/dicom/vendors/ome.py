@@ -122,7 +122,7 @@ def _levels(stack: Sequence[Directory], mm: float) -> list[Level]:
     result = []
     for number, alike in enumerate(zip(*depths, strict=True)):
         parts = [images.frames(one) for one in alike]
-        spacing = base.width * mm / alike[0].width, base.height * mm / alike[0].height
+        spacing = pyramid.spacing((base.width, base.height), (alike[0].width, alike[0].height), mm)
         lossy = any(pyramid.derived(one) for one in parts)
         result.append(Level(alike[0].width, alike[0].height, spacing, tiles.stacked(parts), lossy, number > 0))
     return result

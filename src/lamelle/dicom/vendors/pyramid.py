@@ -55,13 +55,25 @@ def of(directories: Sequence[Directory], mm: float) -> list[Level]:
             Level(
                 one.width,
                 one.height,
-                (width * mm / one.width, height * mm / one.height),
+                spacing((width, height), (one.width, one.height), mm),
                 source,
                 derived=derived(source),
                 resampled=number > 0,
             )
         )
     return levels
+
+
+def spacing(base: tuple[int, int], size: tuple[int, int], mm: float) -> tuple[float, float]:
+    """mm per pixel of a level of `size` below `base`, both (width, height).
+
+    A level that is the base divided by a whole number and rounded has exactly that multiple of its spacing; of
+    any other the sizes tell. (Readers of pyramids expect powers of two, which rounded sizes of small levels miss.)
+    """
+    factor = max(1, round(base[0] / size[0]))
+    if all(b // factor <= s <= -(-b // factor) for b, s in zip(base, size, strict=True)):
+        return mm * factor, mm * factor
+    return mm * base[0] / size[0], mm * base[1] / size[1]
 
 
 def derived(frames: object) -> bool:
@@ -90,7 +102,7 @@ def completed(levels: Sequence[Level], stack: int = 1) -> list[Level]:
         result.append(level)
         following = levels[index + 1].width if index + 1 < len(levels) else 0
         while _needs_more(result[-1], following):
-            result.append(_halved(result[-1], levels[0], stack))
+            result.append(_halved(result[-1], stack))
     return result
 
 
@@ -102,15 +114,9 @@ def _needs_more(level: Level, following: int) -> bool:
     return max(level.width, level.height) > TOP_SIDE
 
 
-def _halved(level: Level, base: Level, stack: int) -> Level:
-    width, height = level.width // 2, level.height // 2
-    size = base.width * base.mm_per_pixel[0], base.height * base.mm_per_pixel[1]
-    frames = tiles.reduced(
-        level.frames, (level.width, level.height), stack, level.frames.encoding.samples, _tile(level)
-    )
+def _halved(level: Level, stack: int) -> Level:
+    tile = level.frames.rows, level.frames.columns
+    frames = tiles.reduced(level.frames, (level.width, level.height), stack, level.frames.encoding.samples, tile)
+    spacing = level.mm_per_pixel[0] * 2, level.mm_per_pixel[1] * 2
     note = "2 x 2 average of the next larger level"
-    return Level(width, height, (size[0] / width, size[1] / height), frames, derived=True, resampled=True, note=note)
-
-
-def _tile(level: Level) -> tuple[int, int]:
-    return level.frames.rows, level.frames.columns
+    return Level(level.width // 2, level.height // 2, spacing, frames, derived=True, resampled=True, note=note)

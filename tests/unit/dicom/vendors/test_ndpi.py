@@ -40,7 +40,7 @@ def test_the_generated_file_is_ndpi_to_others(ndpi: Path) -> None:
         assert tiff.pages[0].tilewidth == 256
     with opentile.OpenTile.open(ndpi, 512) as tiler:
         assert type(tiler).__name__ == "NdpiTiler"
-        assert tuple(tiler.get_level(0).image_size.to_tuple()) == (1536, 1000)
+        assert tuple(tiler.get_level(0).image_size.to_tuple()) == (1536, 992)
 
 
 @pytest.mark.parametrize("name", ["level-0", "level-1"])
@@ -75,7 +75,7 @@ def test_entropy_coded_bytes_are_the_sources(converted: Convert, ndpi: Path) -> 
         expected = []
         for y in range(row * high, (row + 1) * high):
             for x in (2 * column, 2 * column + 1):
-                expected.append(intervals[min(y, 124) * across + x])
+                expected.append(intervals[min(y, 123) * across + x])
         joined = b""
         for index, part in enumerate(expected):
             joined += (bytes((0xFF, 0xD0 + (index - 1) % 8)) if index else b"") + part
