@@ -15,7 +15,7 @@ from typing import Literal
 from lamelle.archive import imports
 from lamelle.archive.imports import ImportRecord, State
 from lamelle.archive.store import Archive
-from lamelle.base.errors import NotFound
+from lamelle.base.errors import LamelleError, NotFound, Unsupported
 from lamelle.dicom.vendors import SlideFacts
 from lamelle.doors.files import intake, sources
 from lamelle.doors.files.intake import Intake, Taken, Unit
@@ -200,12 +200,12 @@ class _Import:
                 else:
                     yield source
 
-    def _pass_over(self, asked: frozenset[str]) -> Callable[[Source], None]:
+    def _pass_over(self, asked: frozenset[str]) -> Callable[[Source, LamelleError], None]:
         """A file that is no slide: refused if it was named by the person, else ignored."""
 
-        def pass_over(source: Source) -> None:
+        def pass_over(source: Source, why: LamelleError) -> None:
             status: Status = "refused" if source.key in asked else "ignored"
-            self._end(FileReport(source.path, status, source.size, "unknown_format", "The file is no slide."))
+            self._end(FileReport(source.path, status, source.size, why.code, why.message))
 
         return pass_over
 
@@ -249,14 +249,18 @@ class _Import:
         self._meter.finished(report)
 
 
-def grouped(found: Iterable[Source], settings: FilesSettings, pass_over: Callable[[Source], None]) -> Iterator[Unit]:
+def grouped(
+    found: Iterable[Source], settings: FilesSettings, pass_over: Callable[[Source, LamelleError], None]
+) -> Iterator[Unit]:
     """Slides one by one, DICOM files together up to the batch's limits; what is no slide is passed over."""
     batch: list[Source] = []
     for source in found:
-        format_ = _kind(source)
-        if format_ is None:
-            pass_over(source)
-        elif format_ != "dicom":
+        try:
+            format_ = _kind(source)
+        except Unsupported as why:
+            pass_over(source, why)
+            continue
+        if format_ != "dicom":
             yield Unit(format_, (source,))
         else:
             if batch and not _fits(batch, source, settings):
@@ -273,11 +277,14 @@ def _fits(batch: Sequence[Source], source: Source, settings: FilesSettings) -> b
     )
 
 
-def _kind(source: Source) -> str | None:
+def _kind(source: Source) -> str:
     try:
-        return intake.kind(source)
+        found = intake.kind(source)
     except OSError:
         return "dicom"  # reading it will say what is wrong
+    if found is None:
+        raise Unsupported("unknown_format", "The file is no slide.")
+    return found
 
 
 def _remembered(source: Source, record: ImportRecord) -> FileReport:

@@ -26,7 +26,7 @@ from lamelle.doors.files.sources import Source
 CHUNK_BYTES = 1 << 20
 MEDIA_DIRECTORY = b"1.2.840.10008.1.3.10"
 TAKEN = Counter("lamelle_files_taken_total", "Files and slides from folders, by what became of them", ("state",))
-LASTING = frozenset({"unreadable", "incomplete", "internal_error"})
+LASTING = frozenset({"unreadable", "internal_error"})
 """Codes of moments that, after so many attempts, are the file's own fault."""
 OTHERS = "Another worker has it."
 WORST = (State.REFUSED, State.CONFLICT, State.STORED, State.DUPLICATE)
@@ -58,14 +58,16 @@ class Taken:
 
 
 def kind(source: Source) -> str | None:
-    """How to read a source: "dicom", a vendor's format, None for what is no slide, "" for what only looks like one.
+    """How to read a source: "dicom", a vendor's format, "" for what only its name calls a slide, None for what is none.
 
-    Raises: OSError.
+    Raises: OSError; Unsupported `media_directory` for a DICOMDIR.
     """
     with source.path.open("rb") as file:
         head = file.read(1024)
     if head[128:132] == b"DICM":
-        return None if MEDIA_DIRECTORY + b"\0" in head or MEDIA_DIRECTORY + b"\x02\0" in head else "dicom"
+        if MEDIA_DIRECTORY + b"\0" in head:
+            raise Unsupported("media_directory", "A DICOMDIR lists files; the files themselves are taken.")
+        return "dicom"
     return vendors.sniff(source.path) or ("" if source.expected else None)
 
 
@@ -161,7 +163,7 @@ class Intake:
         if not format_:
             raise Unsupported("unknown_format", "The file is named like a slide but is none that can be read.")
         if sources.missing(source):
-            raise Unavailable("incomplete", "Files that belong to this slide are missing beside it.")
+            raise Invalid("incomplete", "Files that belong to this slide are missing beside it.")
         settings, lease = self._settings, _Lease(self, [source])
         with ExitStack() as stack:
             received: list[Reception] = []

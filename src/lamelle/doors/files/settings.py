@@ -51,6 +51,8 @@ class FilesSettings:
     """Seconds between two looks at a watched folder; shares give no reliable notice of new files."""
     stable_polls: int = 3
     """Looks during which no file of a slide may change before it is taken: a scanner pauses between layers."""
+    missing_polls: int = 360
+    """Looks during which a slide whose files are not all there is waited for, unchanged, before it is refused."""
     temporary: tuple[str, ...] = ("*.tmp", "*.temp", "*.part", "*.partial", "*.filepart", "*.crdownload", "*~", "~*")
     """Names of files still being written by someone (and all hidden ones), in any letter case."""
     lease_s: float = 900.0

@@ -14,16 +14,21 @@ from lamelle.doors.files.sources import Member, Source, missing
 class Settling:
     """How often each source was seen unchanged; forgotten at a restart, which only costs a few looks."""
 
-    def __init__(self, looks: int) -> None:
-        self._looks = looks
+    def __init__(self, looks: int, missing_looks: int) -> None:
+        self._looks, self._missing_looks = looks, missing_looks
         self._seen: dict[str, tuple[tuple[Member, ...], int]] = {}
 
     def settled(self, source: Source) -> bool:
-        """Count this look; True when the source was the same for `looks` looks in a row and nobody writes to it."""
+        """Count this look; True when the source was the same for `looks` looks in a row and nobody writes to it.
+
+        A slide of which files are missing must have been the same for `missing_looks`: nobody is bringing them.
+        """
         members, count = self._seen.get(source.key, ((), 0))
         count = count + 1 if members == source.members else 1
         self._seen[source.key] = (source.members, count)
-        if count < self._looks or source.size == 0 or missing(source):
+        if count < self._looks or source.size == 0:
+            return False
+        if count < self._missing_looks and missing(source):
             return False
         return not any(is_written(member) for member in source.members)
 

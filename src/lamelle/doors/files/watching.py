@@ -77,7 +77,7 @@ class _Folder:
         self._archive, self._settings, self._folder, self._clock = archive, settings, folder, clock
         self._root = folder.path.absolute()
         self._stop = stop
-        self._settling = Settling(settings.stable_polls)
+        self._settling = Settling(settings.stable_polls, settings.missing_polls)
         self._done: dict[str, tuple[Member, ...]] = {}
         self._lost: tuple[Path, ...] = ()
         self._intake = Intake(
@@ -128,7 +128,7 @@ class _Folder:
                 yield source
             elif record.state in FINAL:
                 if intake.is_done(record, source):
-                    self._clear(source, _remembered(source, record), intake.kind(source) or "")
+                    self._clear(source, _remembered(source, record))
                 else:
                     yield source
 
@@ -136,7 +136,7 @@ class _Folder:
         due = record.lease_until
         return record.state is State.RETRY and due is not None and due > self._clock.now()
 
-    def _pass_over(self, source: Source) -> None:
+    def _pass_over(self, source: Source, _why: LamelleError) -> None:
         self._done[source.key] = source.members
 
     # -- what is done ------------------------------------------------------------------------------------------------
@@ -154,11 +154,11 @@ class _Folder:
                 self._clear(item.source, item, unit.format)
         return taken
 
-    def _clear(self, source: Source, taken: Taken, format_: str) -> None:
+    def _clear(self, source: Source, taken: Taken, format_: str | None = None) -> None:
         """Clear a source away; what cannot be cleared now is looked at again."""
         try:
             if taken.state in (State.STORED, State.DUPLICATE):
-                clearing.kept(self._archive, self._folder, taken, format_)
+                clearing.kept(self._archive, self._folder, taken, format_ or intake.kind(source) or "")
             else:
                 clearing.refused(self._folder, source)
         except (OSError, LamelleError) as error:

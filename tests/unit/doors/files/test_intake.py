@@ -12,7 +12,7 @@ import pytest
 from lamelle.archive import imports
 from lamelle.archive.imports import Seen, State
 from lamelle.archive.store import Archive
-from lamelle.base.errors import NotFound, Unavailable
+from lamelle.base.errors import NotFound, Unavailable, Unsupported
 from lamelle.base.ids import uid_from
 from lamelle.doors.files import identity, intake, originals, sources
 from lamelle.doors.files.intake import Intake, Taken, Unit
@@ -71,6 +71,11 @@ def test_a_slide_with_one_bad_instance_is_not_shown_at_all(
     [taken] = take(archive, settings, put(inbox / "a.tif", json.dumps(content).encode()))
     assert taken.state is State.REFUSED
     assert kept(archive, "case") == 0
+
+
+def test_a_slide_of_which_files_are_missing_is_refused(archive: Archive, settings: FilesSettings, inbox: Path) -> None:
+    [taken] = take(archive, settings, put(inbox / "a.mrxs", slide("case")), format_="mrxs")
+    assert (taken.state, taken.code) == (State.REFUSED, "incomplete")
 
 
 @pytest.mark.usefixtures("reader_here")
@@ -233,5 +238,6 @@ def test_a_file_is_told_by_what_is_in_it(inbox: Path) -> None:
     directory = b"\0" * 128 + b"DICM\2\0\2\0UI\x14\0" + b"1.2.840.10008.1.3.10\0"
     assert kind("no-ending", part10("a", "1", "1")) == "dicom"
     assert kind("notes.txt", b"text") is None
-    assert kind("directory", directory) is None
+    with pytest.raises(Unsupported):
+        kind("directory", directory)
     assert kind("a.qptiff", b"nothing") == ""

@@ -16,14 +16,14 @@ def look(settled: Settling, path: Path) -> bool:
 
 
 def test_a_file_settles_after_so_many_equal_looks(tmp_path: Path) -> None:
-    path, settled = tmp_path / "a.svs", Settling(3)
+    path, settled = tmp_path / "a.svs", Settling(3, 4)
     path.write_bytes(b"1")
     assert [look(settled, path) for _ in range(4)] == [False, False, True, True]
 
 
 @pytest.mark.parametrize("change", ["size", "time"])
 def test_every_change_starts_the_count_anew(tmp_path: Path, change: str) -> None:
-    path, settled = tmp_path / "a.svs", Settling(2)
+    path, settled = tmp_path / "a.svs", Settling(2, 4)
     path.write_bytes(b"1")
     assert look(settled, path) is False
     if change == "size":
@@ -36,26 +36,26 @@ def test_every_change_starts_the_count_anew(tmp_path: Path, change: str) -> None
 def test_every_file_of_a_slide_counts(tmp_path: Path) -> None:
     (tmp_path / "_v_").mkdir()
     (tmp_path / "v.vsi").write_bytes(b"1")
-    settled = Settling(2)
+    settled = Settling(2, 4)
     assert look(settled, tmp_path / "v.vsi") is False
     (tmp_path / "_v_" / "frame_t.ets").write_bytes(b"1")
     assert [look(settled, tmp_path / "v.vsi") for _ in range(2)] == [False, True]
 
 
 def test_an_empty_file_never_settles(tmp_path: Path) -> None:
-    path, settled = tmp_path / "a.svs", Settling(1)
+    path, settled = tmp_path / "a.svs", Settling(1, 4)
     path.touch()
     assert look(settled, path) is False
 
 
-def test_a_slide_with_missing_files_never_settles(tmp_path: Path) -> None:
-    path, settled = tmp_path / "a.mrxs", Settling(1)
+def test_a_slide_with_missing_files_is_waited_for_but_not_for_ever(tmp_path: Path) -> None:
+    path, settled = tmp_path / "a.mrxs", Settling(1, 4)
     path.write_bytes(b"1")
-    assert look(settled, path) is False
+    assert [look(settled, path) for _ in range(5)] == [False, False, False, True, True]
 
 
 def test_a_file_open_for_writing_has_not_settled(tmp_path: Path) -> None:
-    path, settled = tmp_path / "a.svs", Settling(1)
+    path, settled = tmp_path / "a.svs", Settling(1, 4)
     path.write_bytes(b"1")
     with path.open("ab"):
         assert look(settled, path) is False
@@ -64,7 +64,7 @@ def test_a_file_open_for_writing_has_not_settled(tmp_path: Path) -> None:
 
 
 def test_where_nobody_can_tell_looking_must_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, settled = tmp_path / "a.svs", Settling(1)
+    path, settled = tmp_path / "a.svs", Settling(1, 4)
     path.write_bytes(b"1")
     member = Member(path, 1, 1)
     with path.open("ab"):
@@ -80,7 +80,7 @@ def test_where_nobody_can_tell_looking_must_do(tmp_path: Path, monkeypatch: pyte
 
 
 def test_what_is_gone_is_forgotten(tmp_path: Path) -> None:
-    path, settled = tmp_path / "a.svs", Settling(2)
+    path, settled = tmp_path / "a.svs", Settling(2, 4)
     path.write_bytes(b"1")
     assert look(settled, path) is False
     settled.keep([])
