@@ -25,6 +25,7 @@ from lamelle.doors.files.sources import Source
 
 CHUNK_BYTES = 1 << 20
 MEDIA_DIRECTORY = b"1.2.840.10008.1.3.10"
+"""SOP class of a DICOMDIR, as (0002,0002) holds it; the next element follows at once. Source: PS3.10 8.6."""
 TAKEN = Counter("lamelle_files_taken_total", "Files and slides from folders, by what became of them", ("state",))
 LASTING = frozenset({"unreadable", "internal_error"})
 """Codes of moments that, after so many attempts, are the file's own fault."""
@@ -60,13 +61,13 @@ class Taken:
 def kind(source: Source) -> str | None:
     """How to read a source: "dicom", a vendor's format, "" for what only its name calls a slide, None for what is none.
 
-    Raises: OSError; Unsupported `media_directory` for a DICOMDIR.
+    Raises: OSError; Unsupported `dicomdir`.
     """
     with source.path.open("rb") as file:
         head = file.read(1024)
     if head[128:132] == b"DICM":
-        if MEDIA_DIRECTORY + b"\0" in head:
-            raise Unsupported("media_directory", "A DICOMDIR lists files; the files themselves are taken.")
+        if MEDIA_DIRECTORY + b"\2\0\3\0" in head:
+            raise Unsupported("dicomdir", "A DICOMDIR lists files; the files themselves are taken.")
         return "dicom"
     return vendors.sniff(source.path) or ("" if source.expected else None)
 

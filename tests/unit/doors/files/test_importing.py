@@ -80,9 +80,9 @@ def test_a_file_named_by_hand_must_be_a_slide(archive: Archive, settings: FilesS
     fill(inbox)
     report = import_paths(archive, settings, [inbox / "README.txt"])
     assert [(file.status, file.code) for file in report.files] == [("refused", "unknown_format")]
-    (inbox / "index").write_bytes(b"\0" * 128 + b"DICM\2\0\2\0UI\x14\0" + b"1.2.840.10008.1.3.10\0")
+    (inbox / "index").write_bytes(b"\0" * 128 + b"DICM\2\0\2\0UI\x14\0" + b"1.2.840.10008.1.3.10\2\0\3\0")
     report = import_paths(archive, settings, [inbox / "index"])
-    assert [(file.status, file.code) for file in report.files] == [("refused", "media_directory")]
+    assert [(file.status, file.code) for file in report.files] == [("refused", "dicomdir")]
     with pytest.raises(NotFound):
         import_paths(archive, settings, [inbox / "nothing"])
 

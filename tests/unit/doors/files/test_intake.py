@@ -235,7 +235,7 @@ def test_a_file_is_told_by_what_is_in_it(inbox: Path) -> None:
     def kind(name: str, data: bytes) -> str | None:
         return intake.kind(sources.whole(put(inbox / name, data)))
 
-    directory = b"\0" * 128 + b"DICM\2\0\2\0UI\x14\0" + b"1.2.840.10008.1.3.10\0"
+    directory = b"\0" * 128 + b"DICM\2\0\2\0UI\x14\0" + b"1.2.840.10008.1.3.10\2\0\3\0"
     assert kind("no-ending", part10("a", "1", "1")) == "dicom"
     assert kind("notes.txt", b"text") is None
     with pytest.raises(Unsupported):
