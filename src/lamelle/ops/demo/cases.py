@@ -40,7 +40,7 @@ class Case:
 
     @property
     def when(self) -> datetime:
-        base = datetime(DAY.year, DAY.month, DAY.day, 9, 12, 33)  # noqa: DTZ001  a scanner's local time
+        base = datetime(DAY.year, DAY.month, DAY.day, 9, 12, 33)
         return base - timedelta(days=self.days_ago, minutes=17 * (self.patient.number % 7))
 
     @property

@@ -18,7 +18,11 @@ STEP_MM = 5.0
 # x to the patient's left, y to the back, z to the head. Later ones cover earlier ones.
 Organ = tuple[float, float, float, float, float, float, float, float]
 
-_SPINE: tuple[Organ, ...] = ((0, 72, 0, 19, 16, 1e4, 260, 30), (0, 90, 0, 8, 9, 1e4, 25, 4), (0, 108, 0, 6, 16, 1e4, 320, 40))
+_SPINE: tuple[Organ, ...] = (
+    (0, 72, 0, 19, 16, 1e4, 260, 30),
+    (0, 90, 0, 8, 9, 1e4, 25, 4),
+    (0, 108, 0, 6, 16, 1e4, 320, 40),
+)
 THORAX: tuple[Organ, ...] = (
     (0, 0, 0, 168, 118, 1e4, -95, 8),
     (0, 0, 0, 152, 102, 1e4, 48, 10),
@@ -57,7 +61,11 @@ ABDOMEN: tuple[Organ, ...] = (
     (6, -54, -90, 26, 20, 40, 28, 14),
     *_SPINE,
 )
-METASTASES: tuple[Organ, ...] = ((-92, -20, 60, 15, 14, 15, 62, 8), (-54, 20, 30, 10, 10, 10, 58, 8), (-88, 18, 76, 7, 7, 7, 66, 8))
+METASTASES: tuple[Organ, ...] = (
+    (-92, -20, 60, 15, 14, 15, 62, 8),
+    (-54, 20, 30, 10, 10, 10, 58, 8),
+    (-88, 18, 76, 7, 7, 7, 66, 8),
+)
 
 
 def phantom(organs: tuple[Organ, ...], slices: int, size: int, seed: int) -> Array:
@@ -75,7 +83,14 @@ def phantom(organs: tuple[Organ, ...], slices: int, size: int, seed: int) -> Arr
         for cx, cy, cz, ax, ay, az, units, texture in organs:
             d = 1 + warp - np.sqrt(((x - cx) / ax) ** 2 + ((y - cy) / ay) ** 2 + ((z - cz) / az) ** 2)
             alpha = np.clip(d * min(ax, ay) / 1.4 + 0.5, 0, 1)
-            image += alpha * (units + texture * np.roll(fine, (k * 37, k * 11), (0, 1))[: min(size, 256)].repeat(size // 256 or 1, 0).repeat(size // 256 or 1, 1)[:size, :size] - image)
+            image += alpha * (
+                units
+                + texture
+                * np.roll(fine, (k * 37, k * 11), (0, 1))[: min(size, 256)]
+                .repeat(size // 256 or 1, 0)
+                .repeat(size // 256 or 1, 1)[:size, :size]
+                - image
+            )
         shell = np.abs(np.hypot(x / 156, y / 106) - 0.955) * 130
         bone = np.clip(2.6 - shell, 0, 1) * np.clip(ribs * 3 + 2 * np.sin(z / 9) - 0.5, 0, 1)
         image += bone * (330 - image)
@@ -102,7 +117,11 @@ def write(folder: Path, case: Case, organs: tuple[Organ, ...], slices: int, size
         out.SeriesTime = out.AcquisitionTime = out.ContentTime = out.StudyTime
         out.FrameOfReferenceUID, out.PositionReferenceIndicator = series + ".1", ""
         out.PatientPosition, out.KVP, out.AcquisitionNumber = "HFS", "120", 1
-        out.ImagePositionPatient = [f"{-FIELD_MM / 2 + spacing / 2:.4f}", f"{-FIELD_MM / 2 + spacing / 2:.4f}", f"{k * STEP_MM:g}"]
+        out.ImagePositionPatient = [
+            f"{-FIELD_MM / 2 + spacing / 2:.4f}",
+            f"{-FIELD_MM / 2 + spacing / 2:.4f}",
+            f"{k * STEP_MM:g}",
+        ]
         out.ImageOrientationPatient, out.PixelSpacing = [1, 0, 0, 0, 1, 0], [spacing, spacing]
         out.SliceThickness, out.SliceLocation = f"{STEP_MM:g}", f"{k * STEP_MM:g}"
         out.SamplesPerPixel, out.PhotometricInterpretation, out.Rows, out.Columns = 1, "MONOCHROME2", size, size

@@ -13,7 +13,20 @@ BLURS = (0.0, 0.9, 2.0)  # micrometres of extra edge: in focus, near, far
 LIGHT_GREEN = (0.86, 0.30, 0.41)
 ORANGE = (0.10, 0.62, 0.78)
 STAINS = (HAEMATOXYLIN, LIGHT_GREEN, ORANGE)
-SQUAME = Kind(50.0, 42.0, 0.12, 0.07, density=0.34, pale=0.12, rim=0.25, clump=2.2, contrast=0.14, nucleoli=(0, 0), soft=0.8, cover=0.2)
+SQUAME = Kind(
+    50.0,
+    42.0,
+    0.12,
+    0.07,
+    density=0.34,
+    pale=0.12,
+    rim=0.25,
+    clump=2.2,
+    contrast=0.14,
+    nucleoli=(0, 0),
+    soft=0.8,
+    cover=0.2,
+)
 PARABASAL = replace(SQUAME, long=24.0, wide=21.0, density=0.5)
 NUCLEUS = Kind(8.6, 7.6, 0.14, 0.04, density=0.75, pale=0.35, rim=0.45, clump=0.7, contrast=0.3, nucleoli=(0, 2))
 PYKNOTIC = Kind(5.4, 5.0, 0.1, 0.05, density=1.5, pale=0.0, rim=0.0, nucleoli=(0, 0))
@@ -58,7 +71,11 @@ class Smear:
             k = cells.kind
             faint = 1 / (1 + 1.2 * blur)
             blurred = replace(
-                k, soft=k.soft + 1.5 * blur, rim=k.rim * faint, contrast=k.contrast * faint, density=k.density * faint**0.25
+                k,
+                soft=k.soft + 1.5 * blur,
+                rim=k.rim * faint,
+                contrast=k.contrast * faint,
+                density=k.density * faint**0.25,
             )
             rng = np.random.default_rng([9, int(k.long * 10)])
             self._sheets[key] = draw(blurred, self.mpp, rng, cells.variants, reach=4.0)

@@ -1,4 +1,4 @@
-"""A fluorescence slide: nuclei (DAPI), immune deposits along glomeruli (FITC), actin (TRITC), as OME-TIFF in grey channels."""
+"""A fluorescence slide as OME-TIFF: nuclei (DAPI), deposits along glomeruli (FITC), actin (TRITC), in grey channels."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,9 +30,13 @@ def glow(width: int, height: int, mpp: float, seed: int) -> Array:
         for x in range(0, width, 256):
             rows, columns = min(256, height - y), min(256, width - x)
             planes = scene.densities(x, y, columns, rows)
-            light = np.kron(uneven[y // 16 : (y + 255) // 16 + 1, x // 16 : (x + 255) // 16 + 1], np.ones((16, 16)))[:rows, :columns]
-            nuclei, pink = planes[0], planes[1]
-            for channel, signal in enumerate((nuclei**1.2 * 150, np.clip(pink - 0.42, 0, 2) ** 1.4 * 240, pink**0.8 * 88)):
+            light = np.kron(uneven[y // 16 : (y + 255) // 16 + 1, x // 16 : (x + 255) // 16 + 1], np.ones((16, 16)))[
+                :rows, :columns
+            ]
+            nuclei, pink = np.maximum(planes[0], 0), np.maximum(planes[1], 0)
+            for channel, signal in enumerate(
+                (nuclei**1.2 * 190, np.clip(pink - 0.33, 0, 2) ** 1.1 * 300, pink**0.8 * 170)
+            ):
                 shot = rng.normal(0, 1, signal.shape) * np.sqrt(np.maximum(signal, 4)) * 0.55
                 out[channel, y : y + rows, x : x + columns] = np.clip(signal * light + 6 + shot, 0, 255)
     return out
@@ -74,7 +78,8 @@ def _xml(width: int, height: int, mpp: float, name: str) -> str:
         '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
         'Creator="Lamelle demonstration">'
         '<Instrument ID="Instrument:0"><Objective ID="Objective:0" NominalMagnification="20"/></Instrument>'
-        f'<Image ID="Image:0" Name="{escape(name)}"><InstrumentRef ID="Instrument:0"/><ObjectiveSettings ID="Objective:0"/>'
+        f'<Image ID="Image:0" Name="{escape(name)}">'
+        '<InstrumentRef ID="Instrument:0"/><ObjectiveSettings ID="Objective:0"/>'
         f'<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" SizeX="{width}" SizeY="{height}" SizeZ="1" '
         f'SizeC="{len(CHANNELS)}" SizeT="1" PhysicalSizeX="{mpp}" PhysicalSizeXUnit="µm" PhysicalSizeY="{mpp}" '
         f'PhysicalSizeYUnit="µm" BigEndian="false">{channels}{planes}</Pixels></Image></OME>'

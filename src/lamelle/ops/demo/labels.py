@@ -49,7 +49,7 @@ def label(text: LabelText) -> Array:
 
 
 def overview(printed: Array, tissue: Array, mm: tuple[float, float]) -> Array:
-    """A photograph of the whole glass (rows, columns, 3): `printed` label at the left, `tissue` of width and height `mm` on it."""
+    """A photograph of the glass (rows, columns, 3): the label at the left, `tissue` of width and height `mm` on it."""
     width, height = OVERVIEW_SIZE
     shade = np.linspace(214, 226, width)[None, :, None] + np.zeros((height, 1, 3))
     image = Image.fromarray(shade.astype(np.uint8))
@@ -64,9 +64,13 @@ def overview(printed: Array, tissue: Array, mm: tuple[float, float]) -> Array:
     dim = (np.asarray(scanned, np.float32) * (236.5 / 244)).astype(np.uint8)
     corner = ((396 + width - 34 - size[0]) // 2 - 60, (height - size[1]) // 2)
     image.paste(Image.fromarray(dim), corner)
-    pen.rectangle((corner[0] - 4, corner[1] - 4, corner[0] + size[0] + 4, corner[1] + size[1] + 4), outline=(40, 200, 60), width=2)
+    pen.rectangle(
+        (corner[0] - 4, corner[1] - 4, corner[0] + size[0] + 4, corner[1] + size[1] + 4), outline=(40, 200, 60), width=2
+    )
     grain = np.random.default_rng(6).normal(0, 1.8, (height, width, 1))
-    out: Array = np.clip(np.asarray(image.filter(ImageFilter.GaussianBlur(0.7)), np.float32) + grain, 0, 255).astype(np.uint8)
+    out: Array = np.clip(np.asarray(image.filter(ImageFilter.GaussianBlur(0.7)), np.float32) + grain, 0, 255).astype(
+        np.uint8
+    )
     return out
 
 

@@ -16,7 +16,7 @@ SMOOTH_GAIN = 4.2  # brings a binomially smoothed, splined white lattice back to
 
 @lru_cache(maxsize=256)
 def spline(start: float, step: float, count: int, size: int) -> tuple[Array, slice]:
-    """Cubic B-spline weights (count, n) of the samples start, start + step, ... of a lattice, and which lattice rows they weigh."""
+    """Cubic B-spline weights (count, n) of samples start, start + step, ... and the lattice rows they weigh."""
     at = start + step * np.arange(count)
     low = np.floor(at).astype(int)
     f = (at - low).astype(np.float32)
@@ -52,7 +52,9 @@ def spectral(n: int, rng: np.random.Generator, across: float, down: float | None
     """A periodic field (n, n), Gaussian-correlated over `across` columns and `down` rows."""
     down = across if down is None else down
     fy, fx = np.fft.fftfreq(n)[:, None], np.fft.rfftfreq(n)[None]
-    spectrum = np.fft.rfft2(rng.standard_normal((n, n))) * np.exp(-2 * np.pi**2 * ((fx * across) ** 2 + (fy * down) ** 2))
+    spectrum = np.fft.rfft2(rng.standard_normal((n, n))) * np.exp(
+        -2 * np.pi**2 * ((fx * across) ** 2 + (fy * down) ** 2)
+    )
     field = np.fft.irfft2(spectrum, (n, n))
     out: Array = ((field - field.mean()) / field.std()).astype(np.float32)
     return out
@@ -66,7 +68,7 @@ def ramp(distance: Array, width: float) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Textures:
-    """Periodic textures of one resolution. `grain` and `cyto` are laid on the grid, the others along the tissue's flow."""
+    """Periodic textures of one resolution: `grain` and `cyto` lie on the grid, the others along the tissue's flow."""
 
     grain: Array
     cyto: Array
@@ -102,7 +104,9 @@ def textures(mpp: float, n: int = 1024) -> Textures:
     muscle = np.clip(0.8 + 0.14 * lines, 0.4, 1.2) * np.clip((gap + 1.9) * 2.5, 0.15, 1)
     muscle = _bend(muscle.astype(np.float32), _wavy(n, rng, 30 * um, 2.0 * um))
     sheet = spectral(n, rng, 18 * um, 0.9 * um)
-    keratin = np.clip(1.0 - np.abs(sheet) * 1.5, 0, 1) ** 1.2 * np.clip(0.9 + 0.2 * spectral(n, rng, 4 * um, 2 * um), 0.3, 1.4)
+    keratin = np.clip(1.0 - np.abs(sheet) * 1.5, 0, 1) ** 1.2 * np.clip(
+        0.9 + 0.2 * spectral(n, rng, 4 * um, 2 * um), 0.3, 1.4
+    )
     keratin = _bend(keratin.astype(np.float32), _wavy(n, rng, 12 * um, 5 * um))
     cyto = 0.6 * spectral(n, rng, 0.45 * um) + 0.5 * spectral(n, rng, 1.4 * um) + 0.35 * spectral(n, rng, 5 * um)
     return Textures(spectral(n, rng, 0.5), cyto.astype(np.float32), collagen, muscle, keratin)

@@ -26,8 +26,8 @@ def at(chart: Array, points: Array) -> Array:
 def slope(chart: Array, points: Array) -> Array:
     """The direction of steepest ascent at points, radians from x towards y."""
     step = 3.0
-    dx = at(chart, points + (step, 0)) - at(chart, points - (step, 0))
-    dy = at(chart, points + (0, step)) - at(chart, points - (0, step))
+    dx = at(chart, points + np.array([step, 0])) - at(chart, points - np.array([step, 0]))
+    dy = at(chart, points + np.array([0, step])) - at(chart, points - np.array([0, step]))
     out: Array = np.arctan2(dy, dx)
     return out
 
@@ -50,7 +50,7 @@ def distance_of(field: Array, level: float, size_um: float) -> Array:
 
 
 def spread(scene: Scene, where: Array, apart: float, *, rounds: int = 5) -> Array:
-    """Points at least `apart` from each other wherever the map `where` is positive (its value, up to 1, is the chance)."""
+    """Points at least `apart` from each other; the map `where`, up to 1, is the chance of one being taken."""
     rng = scene.rng
     rows, columns = scene.shape
     count = (int(rows * CELL_UM / apart) + 3, int(columns * CELL_UM / apart) + 3)
@@ -82,9 +82,10 @@ def spread(scene: Scene, where: Array, apart: float, *, rounds: int = 5) -> Arra
 
 
 def borders(scene: Scene, points: Array, apart: float, where: Array | None = None) -> tuple[Array, Array]:
-    """Distance to the nearest border between the cells around points, and to the nearest point; far from all points both are large.
+    """Distance to the nearest border between the cells around points, and to the nearest point.
 
-    `apart` is the points' least distance. `where` limits the work to its positive places.
+    Far from all points both are large. `apart` is the points' least distance; `where` limits the work to its positive
+    places.
     """
     rows, columns = scene.shape
     size = apart
@@ -117,7 +118,11 @@ def borders(scene: Scene, points: Array, apart: float, where: Array | None = Non
 
 
 def rings(
-    scene: Scene, centres: Array, radius: Array | Sequence[float], uneven: float = 0.12, waves: Sequence[int] = (2, 3, 4, 5)
+    scene: Scene,
+    centres: Array,
+    radius: Array | Sequence[float],
+    uneven: float = 0.12,
+    waves: Sequence[int] = (2, 3, 4, 5),
 ) -> Array:
     """Signed distance to the union of uneven discs; far outside it is about -60."""
     out = np.full(scene.shape, -60.0, np.float32)

@@ -1,7 +1,7 @@
 """A scene of tissue and its pixels: layers painted in stain densities, cells stamped on them, light through them.
 
-What tissue looks like in each organ is in `organs`. Coordinates: micrometres from the image's top left, x right, y down.
-Optics are Beer-Lambert: transmitted light = glass * exp(-sum of stain densities). A block's pixels do not depend on the block.
+Not here: what tissue looks like in each organ (`organs`). Coordinates: micrometres from the image's top left, x right,
+y down. Optics are Beer-Lambert: light = glass * exp(-sum of stain densities). Pixels do not depend on the block asked.
 """
 
 from dataclasses import dataclass, field
@@ -104,7 +104,7 @@ class Scene:
     def stamp(
         self, kind: str, points: Array, angle: Array | None = None, *, plane: int = 0, gain: float | Array = 1.0
     ) -> None:
-        """Stamps `kind` at points (n, 2) of x, y; angle of the long axis in radians, random when None. Glass gets none."""
+        """Stamps `kind` at points (n, 2) of x, y off the glass; angle of the long axis in radians, None is random."""
         if len(points) == 0:
             return
         keep = self._inside(points)
@@ -112,7 +112,9 @@ class Scene:
         angle = None if angle is None else angle[keep]
         gain = gain[keep] if isinstance(gain, np.ndarray) else gain
         if kind not in self._sheets:
-            self._sheets[kind] = draw(KINDS[kind], self.mpp, np.random.default_rng([self.seed, len(kind), ord(kind[0])]))
+            self._sheets[kind] = draw(
+                KINDS[kind], self.mpp, np.random.default_rng([self.seed, len(kind), ord(kind[0])])
+            )
         sheet = self._sheets[kind]
         turned = self.rng.uniform(0, np.pi, len(points)) if angle is None else angle
         self.press(sheet, points, sheet.index(turned, self.rng), plane, gain)
@@ -234,11 +236,16 @@ class _Canvas:
     def press(self, planes: Array, stamps: Stamps) -> None:
         half = stamps.sheet.side // 2
         low, high = np.searchsorted(stamps.y, (self.y - half, self.y + self.height + half))
-        near = np.flatnonzero((stamps.x[low:high] >= self.x - half) & (stamps.x[low:high] < self.x + self.width + half)) + low
+        near = (
+            np.flatnonzero((stamps.x[low:high] >= self.x - half) & (stamps.x[low:high] < self.x + self.width + half))
+            + low
+        )
         cover, density = stamps.sheet.cover, stamps.sheet.density
         xs, ys = stamps.x[near] - self.x - half, stamps.y[near] - self.y - half
         side = stamps.sheet.side
-        for left, top, which, gain in zip(xs.tolist(), ys.tolist(), stamps.index[near].tolist(), stamps.gain[near].tolist(), strict=True):
+        for left, top, which, gain in zip(
+            xs.tolist(), ys.tolist(), stamps.index[near].tolist(), stamps.gain[near].tolist(), strict=True
+        ):
             y0, x0, y1, x1 = max(top, 0), max(left, 0), min(top + side, self.height), min(left + side, self.width)
             if y0 >= y1 or x0 >= x1:
                 continue
@@ -252,7 +259,9 @@ class _Canvas:
         noise = self.grid_texture(self.textures.grain)
         planes = planes.reshape(len(planes), -1)
         out = np.empty((self.height, self.width, 3), np.uint8)
-        marks = [(self.sample(where), colour) for where, colour in self.scene.ink if where[self.rows, self.columns].max() > 0]
+        marks = [
+            (self.sample(where), colour) for where, colour in self.scene.ink if where[self.rows, self.columns].max() > 0
+        ]
         for channel in range(3):
             density = (colours[:, channel] @ planes).reshape(self.height, self.width)
             for where, colour in marks:
@@ -265,9 +274,13 @@ class _Canvas:
         return out
 
     def empty(self) -> Array:
-        return self.light(np.zeros((len(self.scene.stains), self.height, self.width), np.float32)) if self.scene.ink else self._glass()
+        return (
+            self.light(np.zeros((len(self.scene.stains), self.height, self.width), np.float32))
+            if self.scene.ink
+            else self._glass()
+        )
 
     def _glass(self) -> Array:
-        noise = self.grid_texture(self.textures.grain)[..., None] * np.float32((0.9, 0.7, 1.1))
-        out: Array = (noise + np.float32(self.scene.glass)).astype(np.uint8)
+        noise = self.grid_texture(self.textures.grain)[..., None] * np.array((0.9, 0.7, 1.1), np.float32)
+        out: Array = (noise + np.array(self.scene.glass, np.float32)).astype(np.uint8)
         return out

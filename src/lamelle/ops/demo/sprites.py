@@ -49,11 +49,41 @@ KINDS: dict[str, Kind] = {
     "urothelial": Kind(9.5, 8.0, 0.15, density=0.8, pale=0.3, rim=0.35, clump=0.8, nucleoli=(0, 2)),
     "atypical": Kind(15.0, 12.0, 0.22, 0.13, density=1.35, pale=0.1, rim=0.3, clump=1.6, contrast=0.5, nucleoli=(0, 3)),
     "red": Kind(6.8, 6.4, 0.08, 0.04, density=0.85, pale=0.3, rim=0.1, contrast=0.04, nucleoli=(0, 0), soft=0.5),
-    "goblet": Kind(13.0, 8.5, 0.2, 0.06, density=0.16, pale=0.3, rim=0.6, clump=1.4, contrast=0.3, nucleoli=(0, 0), soft=0.9, cover=0.9),
-    "vacuole": Kind(9.0, 8.0, 0.35, 0.06, density=0.02, pale=0.0, rim=0.5, contrast=0.1, nucleoli=(0, 0), soft=0.6, cover=0.95),
+    "goblet": Kind(
+        13.0,
+        8.5,
+        0.2,
+        0.06,
+        density=0.16,
+        pale=0.3,
+        rim=0.6,
+        clump=1.4,
+        contrast=0.3,
+        nucleoli=(0, 0),
+        soft=0.9,
+        cover=0.9,
+    ),
+    "vacuole": Kind(
+        9.0, 8.0, 0.35, 0.06, density=0.02, pale=0.0, rim=0.5, contrast=0.1, nucleoli=(0, 0), soft=0.6, cover=0.95
+    ),
     "halo": Kind(14.0, 12.5, 0.12, 0.06, density=0.0, rim=0.0, nucleoli=(0, 0), soft=2.4, cover=0.55),
-    "body": Kind(13.0, 11.0, 0.15, 0.08, density=0.5, pale=0.0, rim=0.1, contrast=0.12, nucleoli=(0, 0), soft=1.4, cover=0.5),
-    "shell": Kind(9.6, 9.2, 0.1, 0.07, density=0.95, pale=0.0, rim=0.0, contrast=0.25, nucleoli=(0, 0), soft=0.8, cover=0.1, ring=1.5),
+    "body": Kind(
+        13.0, 11.0, 0.15, 0.08, density=0.5, pale=0.0, rim=0.1, contrast=0.12, nucleoli=(0, 0), soft=1.4, cover=0.5
+    ),
+    "shell": Kind(
+        9.6,
+        9.2,
+        0.1,
+        0.07,
+        density=0.95,
+        pale=0.0,
+        rim=0.0,
+        contrast=0.25,
+        nucleoli=(0, 0),
+        soft=0.8,
+        cover=0.1,
+        ring=1.5,
+    ),
 }
 
 
@@ -109,7 +139,9 @@ def _one(kind: Kind, u: Array, v: Array, clumps: Array, rng: np.random.Generator
     oy, ox = rng.integers(0, 256, 2)
     wrapped = np.arange(side)
     chromatin = 1 + kind.contrast * clumps[np.ix_((wrapped + oy) % 256, (wrapped + ox) % 256)][None]
-    body = (1 - kind.pale * (1 - np.clip(rho, 0, 1) ** 2)) * chromatin + kind.rim * np.exp(-(((depth - 0.45) / 0.4) ** 2))
+    body = (1 - kind.pale * (1 - np.clip(rho, 0, 1) ** 2)) * chromatin + kind.rim * np.exp(
+        -(((depth - 0.45) / 0.4) ** 2)
+    )
     spots = np.zeros_like(u)
     for _ in range(rng.integers(kind.nucleoli[0], kind.nucleoli[1] + 1)):
         cu, cv = rng.normal(0, a * 0.3), rng.normal(0, b * 0.3)

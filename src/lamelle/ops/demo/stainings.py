@@ -4,11 +4,20 @@ from lamelle.ops.demo.scene import ANILINE, DAB, EOSIN, FUCHSIN, HAEMATOXYLIN, M
 from lamelle.ops.demo.tissue import Staining
 
 
-
 def _brown(name: str, marks: str) -> Staining:
     return Staining(
-        name, (HAEMATOXYLIN, EOSIN, DAB), 0.62, (0, 0.085), (0, 0.06), (0, 0.075), (0, 0.12), (0, 0.07), (2, 0.14),
-        (0, 0.3), 0.03, marks,
+        name,
+        (HAEMATOXYLIN, EOSIN, DAB),
+        0.62,
+        (0, 0.085),
+        (0, 0.06),
+        (0, 0.075),
+        (0, 0.12),
+        (0, 0.07),
+        (2, 0.14),
+        (0, 0.3),
+        0.03,
+        marks,
     )
 
 
@@ -19,10 +28,29 @@ STAININGS: dict[str, Staining] = {
     "HER2": _brown("HER2", "her2"),
     "CD3": _brown("CD3", "cd3"),
     "PAS": Staining(
-        "PAS", (HAEMATOXYLIN, MAGENTA), 0.8, (1, 0.16), (1, 0.28), (1, 0.25), (1, 0.3), (1, 1.0), (1, 0.2), (1, 4.0), 0.06
+        "PAS",
+        (HAEMATOXYLIN, MAGENTA),
+        0.8,
+        (1, 0.16),
+        (1, 0.28),
+        (1, 0.25),
+        (1, 0.3),
+        (1, 1.0),
+        (1, 0.2),
+        (1, 4.0),
+        0.06,
     ),
     "TRICHROME": Staining(
-        "TRICHROME", (HAEMATOXYLIN, FUCHSIN, ANILINE), 1.0, (1, 0.42), (2, 0.62), (1, 0.6), (1, 0.9), (2, 0.5), (1, 1.2),
-        (2, 0.5), 0.08,
+        "TRICHROME",
+        (HAEMATOXYLIN, FUCHSIN, ANILINE),
+        1.0,
+        (1, 0.42),
+        (2, 0.62),
+        (1, 0.6),
+        (1, 0.9),
+        (2, 0.5),
+        (1, 1.2),
+        (2, 0.5),
+        0.08,
     ),
 }

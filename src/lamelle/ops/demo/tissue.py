@@ -29,7 +29,9 @@ class Staining:
 
 def silhouette(scene: Scene, depth: Array, ragged: float = 14.0) -> None:
     """Makes `depth` the tissue's outline, roughened, with sections of slightly uneven thickness."""
-    scene.tissue = (depth + scene.noise(90) * ragged + scene.noise(25) * ragged * 0.35 + scene.noise(8) * 2.0).astype(np.float32)
+    scene.tissue = (depth + scene.noise(90) * ragged + scene.noise(25) * ragged * 0.35 + scene.noise(8) * 2.0).astype(
+        np.float32
+    )
     scene.thickness = (1 + 0.06 * scene.noise(900) + 0.035 * scene.noise(140)).astype(np.float32)
 
 
@@ -74,7 +76,9 @@ def immune(scene: Scene, staining: Staining, where: Array, apart: float = 9.0, p
     return points[~split]
 
 
-def vessels(scene: Scene, staining: Staining, where: Array, apart: float, radius: tuple[float, float] = (8, 22)) -> Array:
+def vessels(
+    scene: Scene, staining: Staining, where: Array, apart: float, radius: tuple[float, float] = (8, 22)
+) -> Array:
     """Small vessels with endothelium and red cells; returns their depth map."""
     rng = scene.rng
     centres = places.spread(scene, np.where(where > radius[1], 0.5, 0), apart)

@@ -12,7 +12,7 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import JPEGBaseline8Bit
+from pydicom.uid import UID, JPEGBaseline8Bit
 
 from lamelle.base import ids
 from lamelle.ops.demo import labels
@@ -41,7 +41,7 @@ def code(value: str, meaning: str, scheme: str = "SCT") -> Sequence:
 def write(
     folder: Path, case: Case, block: str, text: LabelText, planes: tuple[float, ...], scene: Callable[[float], Scene]
 ) -> list[Path]:
-    """Writes levels 1x, 4x and 16x and the label into `folder`; `scene` gives what is seen at each depth in micrometres."""
+    """Writes levels 1x, 4x and 16x and the label into `folder`; `scene` gives what is seen at a depth (micrometres)."""
     frames: dict[int, list[bytes]] = {1: [], 4: [], 16: []}
     sizes: dict[int, tuple[int, int]] = {}
     for z in planes:
@@ -120,10 +120,14 @@ def _common(case: Case, block: str, number: int, image_type: list[str]) -> Datas
     step.ConceptCodeSequence = code("127790008", "Staining")
     specimen = item(SpecimenIdentifier=f"{case.accession}-{block}", IssuerOfTheSpecimenIdentifierSequence=Sequence())
     specimen.SpecimenUID = ids.uid_from("lamelle demo", "specimen", case.accession, block)
-    specimen.SpecimenPreparationSequence = Sequence([item(SpecimenPreparationStepContentItemSequence=Sequence([step, stain]))])
+    specimen.SpecimenPreparationSequence = Sequence(
+        [item(SpecimenPreparationStepContentItemSequence=Sequence([step, stain]))]
+    )
     specimen.PrimaryAnatomicStructureSequence = code("71252005", "Cervix uteri")
     out.SpecimenDescriptionSequence = Sequence([specimen])
-    path = item(OpticalPathIdentifier="1", IlluminationTypeCodeSequence=code("111744", "Brightfield illumination", "DCM"))
+    path = item(
+        OpticalPathIdentifier="1", IlluminationTypeCodeSequence=code("111744", "Brightfield illumination", "DCM")
+    )
     path.IlluminationColorCodeSequence = code("414298005", "Full Spectrum")
     path.ICCProfile, path.ColorSpace, path.ObjectiveLensPower = labels.profile(), "SRGB", "40"
     out.OpticalPathSequence = Sequence([path])
@@ -131,7 +135,12 @@ def _common(case: Case, block: str, number: int, image_type: list[str]) -> Datas
 
 
 def _pixels(
-    out: Dataset, frames: list[bytes], size: tuple[int, int], tile: tuple[int, int], mpp: float, planes: tuple[float, ...]
+    out: Dataset,
+    frames: list[bytes],
+    size: tuple[int, int],
+    tile: tuple[int, int],
+    mpp: float,
+    planes: tuple[float, ...],
 ) -> None:
     """Geometry and pixel data; `size` and `tile` are width, height."""
     out.SamplesPerPixel, out.PhotometricInterpretation, out.PlanarConfiguration = 3, "YBR_FULL_422", 0
@@ -150,7 +159,9 @@ def _pixels(
     if len(planes) > 1:
         measures.SpacingBetweenSlices = (planes[1] - planes[0]) / 1000
     kind = item(FrameType=list(out.ImageType))
-    shared = item(PixelMeasuresSequence=Sequence([measures]), WholeSlideMicroscopyImageFrameTypeSequence=Sequence([kind]))
+    shared = item(
+        PixelMeasuresSequence=Sequence([measures]), WholeSlideMicroscopyImageFrameTypeSequence=Sequence([kind])
+    )
     shared.OpticalPathIdentificationSequence = Sequence([item(OpticalPathIdentifier="1")])
     out.SharedFunctionalGroupsSequence = Sequence([shared])
     organisation = ids.uid_from(str(out.SOPInstanceUID), "dimensions")
@@ -169,7 +180,7 @@ def part10(out: Dataset, transfer_syntax: str) -> bytes:
     """The file of a dataset."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = out.SOPClassUID, out.SOPInstanceUID
-    meta.TransferSyntaxUID = transfer_syntax
+    meta.TransferSyntaxUID = UID(transfer_syntax)
     out.file_meta = meta
     buffer = BytesIO()
     out.save_as(buffer, enforce_file_format=True)

@@ -14,10 +14,14 @@ from lamelle.ops.demo.tissue import Staining
 def breast(scene: Scene, staining: Staining) -> None:
     """A resection: carcinoma on the right, lobules on the left, fat between."""
     width, height = scene.width * scene.mpp, scene.height * scene.mpp
-    whole = places.ellipse(scene, 0.5 * width, 0.5 * height, 0.46 * width, 0.44 * height, 0.05) + scene.noise(1400) * 110
+    whole = (
+        places.ellipse(scene, 0.5 * width, 0.5 * height, 0.46 * width, 0.44 * height, 0.05) + scene.noise(1400) * 110
+    )
     tissue.silhouette(scene, whole, 16)
     assert scene.tissue is not None
-    cancer = places.ellipse(scene, 0.66 * width, 0.52 * height, 0.22 * width, 0.26 * height, 0.4) + scene.noise(420) * 90
+    cancer = (
+        places.ellipse(scene, 0.66 * width, 0.52 * height, 0.22 * width, 0.26 * height, 0.4) + scene.noise(420) * 90
+    )
     cancer = np.minimum(cancer, scene.tissue)
     fatty = places.distance_of(scene.noise(1100) + 0.35 * scene.noise(300) - cancer / 700, 0.75, 250)
     fatty = np.minimum(fatty, scene.tissue)

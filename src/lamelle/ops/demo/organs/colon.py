@@ -43,7 +43,9 @@ def colon(scene: Scene, staining: Staining) -> None:
     crypt, lumen = np.maximum(crypt, rosettes), np.maximum(lumen, rosettes - 28)
     whole = np.maximum(whole, cross)
     # carcinoma
-    tumour_where = places.ellipse(scene, 0.76 * width, 0.76 * height, 0.17 * width, 0.16 * height, -0.2) + scene.noise(260) * 35
+    tumour_where = (
+        places.ellipse(scene, 0.76 * width, 0.76 * height, 0.17 * width, 0.16 * height, -0.2) + scene.noise(260) * 35
+    )
     whole = np.maximum(whole, tumour_where)
     tissue.silhouette(scene, whole, 6)
     assert scene.tissue is not None
@@ -56,7 +58,9 @@ def colon(scene: Scene, staining: Staining) -> None:
     scene.layer(muscle, Coat(staining.muscle[0], staining.muscle[1], "muscle"), Coat(0, 0.05))
     cigars = places.spread(scene, np.where(muscle > 2, 0.6, 0), 12)
     scene.stamp("muscle", cigars, tissue.fibres(scene, cigars), gain=staining.nuclei)
-    lamina = np.where(normal & (crypt < -6) & (muscle < -4), np.where(deep > 20, 0.06, 0.5) * (1 + 0.6 * scene.noise(70)), 0)
+    lamina = np.where(
+        normal & (crypt < -6) & (muscle < -4), np.where(deep > 20, 0.06, 0.5) * (1 + 0.6 * scene.noise(70)), 0
+    )
     tissue.immune(scene, staining, lamina, 8.5, plasma=0.55)
     _crypt_cells(scene, staining, crypt, lumen)
     _carcinoma(scene, staining, tumour_where, tumour, holes)
@@ -75,7 +79,9 @@ def _crypts(scene: Scene, s: Array, depth: Array) -> tuple[Array, Array]:
     tube = waist - np.hypot(across, tip)
     surface = 26 - depth
     crypt = np.maximum(tube, surface)
-    lumen = 5 + 2.0 * scene.noise(60) + np.clip((70 - depth) / 6, 0, 8) - np.hypot(across, np.maximum(depth - ends + 60, 0))
+    lumen = (
+        5 + 2.0 * scene.noise(60) + np.clip((70 - depth) / 6, 0, 8) - np.hypot(across, np.maximum(depth - ends + 60, 0))
+    )
     return crypt.astype(np.float32), lumen.astype(np.float32)
 
 
@@ -87,7 +93,9 @@ def _crypt_cells(scene: Scene, staining: Staining, crypt: Array, lumen: Array) -
     goblets = places.spread(scene, np.where((crypt > 12) & (lumen < -6), 1.0, 0), 9.8)
     scene.stamp("goblet", goblets, places.slope(crypt, goblets), plane=staining.mucin[0], gain=staining.mucin[1])
     nuclei = places.spread(scene, np.where((crypt > 3.2) & (crypt < 8.5) & (lumen < -3), 1.0, 0), 5.2, rounds=7)
-    scene.stamp("columnar", nuclei, places.slope(crypt, nuclei) + scene.rng.normal(0, 0.12, len(nuclei)), gain=staining.nuclei)
+    scene.stamp(
+        "columnar", nuclei, places.slope(crypt, nuclei) + scene.rng.normal(0, 0.12, len(nuclei)), gain=staining.nuclei
+    )
     intruders = places.spread(scene, np.where((crypt > 3) & (crypt < 14), 0.08, 0), 14)
     scene.stamp("lymphocyte", intruders, gain=staining.nuclei * 0.9)
 

@@ -12,14 +12,19 @@ def liver(scene: Scene, staining: Staining) -> None:
     width, height = scene.width * scene.mpp, scene.height * scene.mpp
     gx, gy = scene.grid()
     line = 0.5 * height + 0.13 * height * np.sin(gx / width * 4.2)
-    core = np.minimum(0.3 * height * (1 + 0.08 * np.sin(gx / 500)) - np.abs(gy - line), np.minimum(gx - 0.05 * width, 0.95 * width - gx))
+    core = np.minimum(
+        0.3 * height * (1 + 0.08 * np.sin(gx / 500)) - np.abs(gy - line),
+        np.minimum(gx - 0.05 * width, 0.95 * width - gx),
+    )
     tissue.silhouette(scene, core, 11)
     assert scene.tissue is not None
     hubs = places.spread(scene, np.where(scene.tissue > 90, 1.0, 0), 640, rounds=8)
     portal = hubs[: len(hubs) // 2]
     central = hubs[len(hubs) // 2 :]
     tracts = places.rings(scene, portal, scene.rng.uniform(70, 130, len(portal)), 0.2)
-    lobule_edge, _ = places.borders(scene, places.spread(scene, np.where(scene.tissue > -50, 1.0, 0), 700, rounds=8), 700.0)
+    lobule_edge, _ = places.borders(
+        scene, places.spread(scene, np.where(scene.tissue > -50, 1.0, 0), 700, rounds=8), 700.0
+    )
     septa = 26 + scene.noise(160) * 20 + scene.noise(50) * 6 - lobule_edge
     fibrous = np.minimum(np.maximum(tracts, septa), scene.tissue)
     veins = places.rings(scene, central, scene.rng.uniform(22, 46, len(central)), 0.14)

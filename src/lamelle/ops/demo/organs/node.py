@@ -51,7 +51,9 @@ def node(scene: Scene, staining: Staining) -> None:
     scene.stamp("fibroblast", wall, tissue.fibres(scene, wall), gain=staining.nuclei)
 
 
-def _lymphocytes(scene: Scene, staining: Staining, points: np.typing.NDArray[np.float32], follicle: np.typing.NDArray[np.float32]) -> None:
+def _lymphocytes(
+    scene: Scene, staining: Staining, points: np.typing.NDArray[np.float32], follicle: np.typing.NDArray[np.float32]
+) -> None:
     if staining.marks == "cd3":
         share = np.where(follicle > 0, 0.07, 0.8)
         brown = scene.rng.random(len(points)) < share

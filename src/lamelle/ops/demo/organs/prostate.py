@@ -36,7 +36,9 @@ def prostate(scene: Scene, staining: Staining) -> None:
     cigars = places.spread(scene, np.where((scene.tissue > 4) & (glands < -5), 0.7, 0), 19)
     scene.stamp("muscle", cigars, tissue.fibres(scene, cigars), gain=staining.nuclei)
     tissue.vessels(scene, staining, np.where(glands < -28, scene.tissue, -1), 170, (7, 15))
-    tissue.immune(scene, staining, np.where((glands < -5) & (scene.tissue > 5), 0.5 * (scene.noise(240) - 1.5), 0), 8.5, 0.1)
+    tissue.immune(
+        scene, staining, np.where((glands < -5) & (scene.tissue > 5), 0.5 * (scene.noise(240) - 1.5), 0), 8.5, 0.1
+    )
     _glands(scene, staining, benign, 17.0, tumour=False)
     _glands(scene, staining, small, 12.0, tumour=True)
 
@@ -44,7 +46,8 @@ def prostate(scene: Scene, staining: Staining) -> None:
 def _benign(scene: Scene, where: Array) -> Array:
     centres = places.spread(scene, np.where(where > 45, 0.9, 0), 190, rounds=8)
     depth = places.rings(scene, centres, scene.rng.uniform(48, 92, len(centres)), 0.12, (2, 3, 5, 7, 9))
-    return np.minimum(depth + np.clip(scene.noise(45), -2, 2) * 7, where + 30)
+    out: Array = np.minimum(depth + np.clip(scene.noise(45), -2, 2) * 7, where + 30)
+    return out
 
 
 def _glands(scene: Scene, staining: Staining, depth: Array, thick: float, *, tumour: bool) -> None:
@@ -53,7 +56,11 @@ def _glands(scene: Scene, staining: Staining, depth: Array, thick: float, *, tum
     fold = 0.0 if tumour else np.clip(scene.noise(28), -1.5, 2) * 8
     lumen = depth - thick - fold
     scene.layer(depth + 1.5, Coat(staining.membrane[0], staining.membrane[1] * 0.8))
-    scene.layer(depth, Coat(plane, base * (0.72 if tumour else 0.5), gain=0.3), Coat(0, staining.basophilia * (1.2 if tumour else 0.7)))
+    scene.layer(
+        depth,
+        Coat(plane, base * (0.72 if tumour else 0.5), gain=0.3),
+        Coat(0, staining.basophilia * (1.2 if tumour else 0.7)),
+    )
     scene.layer(lumen, Coat(plane, 0.045, gain=0.7), soft=1.7, rough=0.8)
     if tumour:
         nuclei = places.spread(scene, np.where((depth > 2.5) & (depth < 7), 1.0, 0), 6.8, rounds=6)

@@ -17,7 +17,11 @@ def skin(scene: Scene, staining: Staining) -> None:
     sides = np.minimum(gx - 0.05 * width, 0.95 * width - gx) + scene.noise(400) * 30
     floor = 0.9 * height + scene.noise(900) * 60 - gy
     bulk = np.minimum(np.minimum(sides, floor), depth + 60)
-    ridges = 78 + 26 * np.cos((gx + scene.noise(300) * 60) / 17.5) * np.clip(1 + 0.5 * scene.noise(350), 0, 1.7) + scene.noise(60) * 5
+    ridges = (
+        78
+        + 26 * np.cos((gx + scene.noise(300) * 60) / 17.5) * np.clip(1 + 0.5 * scene.noise(350), 0, 1.7)
+        + scene.noise(60) * 5
+    )
     hair_x = np.array([0.22, 0.78]) * width
     follicle, shaft, sebum = _follicles(scene, hair_x, depth, gx)
     epidermis = np.minimum(np.maximum(ridges - depth, follicle), np.minimum(depth, sides))
@@ -36,7 +40,14 @@ def skin(scene: Scene, staining: Staining) -> None:
     tissue.vessels(scene, staining, np.where((other < -30) & (depth > 110), scene.tissue, -1), 190, (7, 20))
     around = np.clip(1 - np.abs(depth - 150) / 80, 0, 1) * np.clip(scene.noise(160) - 0.5, 0, 1)
     tissue.immune(scene, staining, np.where((other < -6) & (depth > 60), around * 0.7, 0), 8, 0.08)
-    _naevus(scene, staining, np.minimum(places.ellipse(scene, 0.5 * width, 0.2 * height + 190, 520, 150) + scene.noise(90) * 28, np.minimum(depth - 42, -other - 4)))
+    _naevus(
+        scene,
+        staining,
+        np.minimum(
+            places.ellipse(scene, 0.5 * width, 0.2 * height + 190, 520, 150) + scene.noise(90) * 28,
+            np.minimum(depth - 42, -other - 4),
+        ),
+    )
     _epidermis(scene, staining, epidermis, depth, np.maximum(follicle, 3 * shaft))
     scene.layer(np.minimum(shaft, sides), Coat(1, 0.7), Coat(0, 0.55), soft=1.2)
     scene.layer(horn, Coat(staining.keratin[0], staining.keratin[1], "keratin"), Coat(0, 0.06), rough=0.8)
@@ -62,7 +73,9 @@ def _follicles(scene: Scene, xs: Array, depth: Array, gx: Array) -> tuple[Array,
 
 def _coils(scene: Scene, where: Array) -> Array:
     clusters = places.spread(scene, np.where(where > 0, 0.8, 0), 900, rounds=6)
-    spots = places.spread(scene, np.where(places.rings(scene, clusters, np.full(len(clusters), 130.0), 0.2) > 0, 1.0, 0), 46, rounds=8)
+    spots = places.spread(
+        scene, np.where(places.rings(scene, clusters, np.full(len(clusters), 130.0), 0.2) > 0, 1.0, 0), 46, rounds=8
+    )
     return places.rings(scene, spots, scene.rng.uniform(16, 24, len(spots)), 0.1, (2, 3))
 
 
