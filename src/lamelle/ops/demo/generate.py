@@ -131,7 +131,9 @@ def make_slide(slide: Slide, folder: Path) -> None:
 
 def _smear(size: int, mpp: float, planes: tuple[float, ...]) -> Part:
     case = cases.SMEAR
-    return Part(f"{case.accession}-L1-PAP", size / 300, partial(make_smear, size, mpp, planes), _facts(case, "L1", "PAP"))
+    return Part(
+        f"{case.accession}-L1-PAP", size / 300, partial(make_smear, size, mpp, planes), _facts(case, "L1", "PAP")
+    )
 
 
 def make_smear(size: int, mpp: float, planes: tuple[float, ...], folder: Path) -> None:

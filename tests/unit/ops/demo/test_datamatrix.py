@@ -6,9 +6,10 @@ import zxingcpp
 
 from lamelle.base.errors import Invalid
 from lamelle.ops.demo import datamatrix
+from lamelle.ops.demo.noise import Array
 
 
-def read(symbol: datamatrix.Array) -> list[tuple[str, str]]:
+def read(symbol: Array) -> list[tuple[str, str]]:
     quiet = np.pad(np.where(symbol, 0, 255), 3, constant_values=255)
     image = np.kron(quiet, np.ones((5, 5))).astype(np.uint8)
     return [(found.text, found.format.name) for found in zxingcpp.read_barcodes(image)]
