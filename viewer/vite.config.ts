@@ -1,20 +1,21 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
 
-/** Writes .br and .gz beside every text file, so that the server never compresses. */
+/** Writes .br and .gz beside every text file once all is written, so that the server never compresses. */
 function precompress(): Plugin {
   return {
     name: "precompress",
     apply: "build",
-    generateBundle(_, bundle) {
-      for (const [name, file] of Object.entries(bundle)) {
-        if (!/\.(js|css|svg)$/.test(name)) continue;
-        const data = Buffer.from(file.type === "chunk" ? file.code : file.source);
+    writeBundle({ dir = "" }, bundle) {
+      for (const name of Object.keys(bundle).filter((file) => /\.(js|css|svg)$/.test(file))) {
+        const data = readFileSync(join(dir, name));
         if (data.length < 1024) continue;
         const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: data.length };
-        this.emitFile({ type: "asset", fileName: `${name}.br`, source: brotliCompressSync(data, { params }) });
-        this.emitFile({ type: "asset", fileName: `${name}.gz`, source: gzipSync(data, { level: 9 }) });
+        writeFileSync(join(dir, `${name}.br`), brotliCompressSync(data, { params }));
+        writeFileSync(join(dir, `${name}.gz`), gzipSync(data, { level: 9 }));
       }
     },
   };

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ageAt, bytesText } from "../src/data/format";
+import { stainName } from "../src/data/stain";
 import { placeOf } from "../src/math/place";
 import { length, magnificationOf, mmPerPixelAt, scaleBar } from "../src/math/scale";
 import { shownPixels, tileAt, tileBox } from "../src/math/tiles";
@@ -70,4 +71,11 @@ test("ages and sizes", () => {
   expect(ageAt("1970-06-02", "2026-06-01")).toBe(55);
   expect(ageAt(null, "2026-06-01")).toBeNull();
   expect(bytesText(1_500_000, "fr")).toBe("1,5 Mo");
+});
+
+test("stains have the names pathologists use", () => {
+  expect(stainName("hematoxylin stain, water soluble eosin stain")).toBe("HE");
+  expect(stainName("eosin stain, hematoxylin stain, saffron stain")).toBe("HES");
+  expect(stainName("periodic acid Schiff stain")).toBe("periodic acid Schiff");
+  expect(stainName("")).toBe("");
 });

@@ -6,10 +6,10 @@ from pathlib import PurePath
 
 import sqlalchemy as sa
 
-from lamelle.archive.catalogue import aside, import_record, study
+from lamelle.archive import imports
+from lamelle.archive.catalogue import aside, study
+from lamelle.archive.imports import State
 from lamelle.base.db import Database
-
-FAILED = ("failed", "refused", "quarantined")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +44,22 @@ def recent(db: Database, limit: int) -> list[Arrival]:
 def put_aside(db: Database, limit: int) -> list[Aside]:
     """What was put aside by any door, and files that could not be read, the latest first."""
     kept = sa.select(aside).order_by(aside.c.received_at.desc()).limit(limit)
-    files = sa.select(import_record).where(import_record.c.state.in_(FAILED))
-    files = files.order_by(import_record.c.updated_at.desc()).limit(limit)
     with db.read() as conn:
         found = [
             Aside(row.key, row.status, row.code, row.message, "", row.size, row.door, row.received_at)
             for row in conn.execute(kept)
         ]
-        found += [
-            Aside(
-                f"file/{row.id}",
-                "refused",
-                row.code or "",
-                row.reason or "",
-                PurePath(row.path).name,
-                row.size,
-                "files",
-                row.updated_at,
-            )
-            for row in conn.execute(files)
-        ]
+    found += [
+        Aside(
+            record.fingerprint or record.path,
+            record.state,
+            record.code or "",
+            record.reason or "",
+            PurePath(record.path).name,
+            record.size,
+            "files",
+            record.updated_at,
+        )
+        for record in imports.recent(db, limit, states=(State.CONFLICT, State.REFUSED))
+    ]
     return sorted(found, key=lambda item: item.received_at, reverse=True)[:limit]

@@ -50,8 +50,8 @@ function Aside({ item }: { item: ImportItem }) {
         {t(`imports.status.${item.status}`)}
       </Badge>
       <span className="arrival-text">
-        <strong>{item.reason || item.code}</strong>
-        <span className="mono">{[item.code, item.name].filter(Boolean).join(" · ")}</span>
+        <strong>{t(`codes.${item.code}`, { defaultValue: item.reason || item.code })}</strong>
+        <span className="mono">{[item.name, item.code].filter(Boolean).join(" · ")}</span>
       </span>
       <span className="dim">{t(`imports.door.${item.door}`, { defaultValue: item.door })}</span>
       <span className="dim">{item.size ? bytesText(item.size, i18n.language) : ""}</span>

@@ -17,6 +17,7 @@ import type { Layer } from "../scene/source";
 import { Details } from "../tools/Details";
 import { Focus } from "../tools/Focus";
 import { Help } from "../tools/Help";
+import { stainName } from "../data/stain";
 import { Icon } from "../tools/icons";
 import { Magnifications } from "../tools/Magnifications";
 import { Panel } from "../tools/Panel";
@@ -48,6 +49,8 @@ function Waiting({ series }: { series: string }) {
   );
 }
 
+/** As in reading.css: the placeholder must lie where the slide will. */
+const DOCK = 76;
 const PANELS = ["strip", "map", "label", "info"] as const;
 type PanelName = (typeof PANELS)[number];
 type Open = Record<PanelName, boolean>;
@@ -90,6 +93,7 @@ function Reader({ slide }: { slide: Slide }) {
     const made = new Scene({
       element: stage.current!,
       navigator: map.current!,
+      dock: DOCK,
       slide,
       layer,
       view: search,
@@ -232,7 +236,7 @@ function TopBar({ slide, study, open, shared, onToggle, onHelp, onShare }: TopBa
         <span>{study && [study.patient.id, dateText(study.patient.birth_date, i18n.language)].filter(Boolean).join(" · ")}</span>
       </div>
       <div className="what">
-        <strong>{slide.stain || slide.description || slide.container}</strong>
+        <strong>{stainName(slide.stain) || slide.description || slide.container}</strong>
         <span className="mono">{[study?.accession, slide.container].filter(Boolean).join(" · ")}</span>
       </div>
       <div className="tools" role="toolbar" aria-label={t("slide.info")}>

@@ -10,6 +10,7 @@ import { useTranslation } from "react-i18next";
 import type { StudyItem } from "../data/api";
 import { ageAt, dateText } from "../data/format";
 import { type Filters, PAGE, studiesQuery } from "../data/queries";
+import { stainName } from "../data/stain";
 import { Icon } from "../tools/icons";
 import { Thumbnail } from "../tools/Thumbnail";
 import { Trouble } from "../tools/Trouble";
@@ -158,7 +159,7 @@ function Row({ study }: { study: StudyItem | undefined }) {
       </span>
       <span className="row-what">
         <strong>{study.description || study.series[0]?.description || "—"}</strong>
-        <span>{[...new Set(slides.map((slide) => slide.stain).filter(Boolean))].join(" · ") || study.modalities.map((name) => t(`studies.modality.${name}`, { defaultValue: name })).join(" · ")}</span>
+        <span>{[...new Set(slides.map((slide) => stainName(slide.stain)).filter(Boolean))].join(" · ") || study.modalities.map((name) => t(`studies.modality.${name}`, { defaultValue: name })).join(" · ")}</span>
       </span>
       <span className="row-case">
         <span className="mono">{study.accession}</span>

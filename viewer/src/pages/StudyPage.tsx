@@ -6,6 +6,7 @@ import { useTranslation } from "react-i18next";
 import type { SlideCard, Study } from "../data/api";
 import { ageAt, dateText, numberText } from "../data/format";
 import { studyQuery } from "../data/queries";
+import { stainName } from "../data/stain";
 import { Icon } from "../tools/icons";
 import { Thumbnail } from "../tools/Thumbnail";
 import { Trouble } from "../tools/Trouble";
@@ -105,7 +106,7 @@ function SlideCardItem({ slide }: { slide: SlideCard }) {
       <Link className="card" to="/slides/$series" params={{ series: slide.uid }}>
         <Thumbnail series={slide.uid} kind="slide" name="" />
         <span className="card-text">
-          <strong>{slide.stain || slide.description || t("study.unstained")}</strong>
+          <strong>{stainName(slide.stain) || slide.description || t("study.unstained")}</strong>
           <span className="mono">{slide.container}</span>
           <span>{facts.join(" · ")}</span>
         </span>

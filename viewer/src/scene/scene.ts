@@ -21,6 +21,8 @@ export type Pointer = { x: number; y: number } | null;
 type Options = {
   element: HTMLElement;
   navigator: HTMLElement;
+  /** Height of the tools at the bottom: the whole slide fits above them. */
+  dock: number;
   slide: Slide;
   layer: Layer;
   view: View;
@@ -60,6 +62,7 @@ export class Scene {
       minZoomImageRatio: 0.5,
       maxZoomPixelRatio: 4,
       visibilityRatio: 0.2,
+      viewportMargins: { left: 0, top: 0, right: 0, bottom: options.dock },
       gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
       gestureSettingsPen: { clickToZoom: false, dblClickToZoom: true },
       gestureSettingsTouch: { pinchRotate: true },

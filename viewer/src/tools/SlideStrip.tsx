@@ -4,6 +4,7 @@ import { Link } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import type { SlideCard } from "../data/api";
+import { stainName } from "../data/stain";
 import { Thumbnail } from "./Thumbnail";
 
 export function SlideStrip({ slides, open }: { slides: SlideCard[]; open: string }) {
@@ -15,7 +16,7 @@ export function SlideStrip({ slides, open }: { slides: SlideCard[]; open: string
       {slides.map((slide) => (
         <Link key={slide.uid} ref={slide.uid === open ? current : null} to="/slides/$series" params={{ series: slide.uid }} preload="intent" aria-current={slide.uid === open ? "page" : undefined} className="strip-item">
           <Thumbnail series={slide.uid} kind="slide" name="" eager />
-          <span>{slide.stain || slide.container || slide.description || `#${slide.number ?? ""}`}</span>
+          <span>{stainName(slide.stain) || slide.container || slide.description || `#${slide.number ?? ""}`}</span>
         </Link>
       ))}
     </nav>

@@ -4,7 +4,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from lamelle.archive import arrivals
+from lamelle.archive import arrivals, glance
 from lamelle.archive.arrivals import Arrival, Aside
 from lamelle.archive.query import Level, Query, search
 from lamelle.archive.store import Archive
@@ -31,7 +31,7 @@ def router(archive: Archive) -> APIRouter:
 def _received(archive: Archive, arrival: Arrival) -> ReceivedStudy | None:
     """None when the study was deleted in between."""
     found = search(archive.db, Query(Level.STUDY, study_uid=arrival.study_uid, include=studies.STUDY, limit=1)).items
-    series = search(archive.db, Query(Level.SERIES, study_uid=arrival.study_uid, include=studies.SERIES, limit=1)).items
+    series = glance.series_of(archive.db, [arrival.study_uid])[arrival.study_uid]
     if not found or not series:
         return None
     shown = studies.series_item(series[0])

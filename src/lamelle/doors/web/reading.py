@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydicom.datadict import tag_for_keyword
 
@@ -100,7 +100,10 @@ def facts(ds: Json) -> list[Fact]:
     return [Fact(keyword=keyword, value=value) for keyword, value in found if value]
 
 
-def kind(sop_class: str, modality: str) -> str:
+Kind = Literal["slide", "stack", "document", "other"]
+
+
+def kind(sop_class: str, modality: str) -> Kind:
     """What a series can be shown as: slide, stack, document or other."""
     if sop_class == WSI_STORAGE or (not sop_class and modality == "SM"):
         return "slide"

@@ -3,8 +3,9 @@
 from typing import Any
 
 from fastapi import APIRouter
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
+from lamelle.archive import thumbnails
 from lamelle.archive.store import Archive
 from lamelle.dicom.slide import first, inside, values
 from lamelle.doors.web import reading
@@ -13,6 +14,12 @@ from lamelle.doors.web.models import Stack, StackImage, Window
 
 def router(archive: Archive) -> APIRouter:
     routes = APIRouter()
+
+    @routes.get("/series/{series_uid}/thumbnail", response_class=Response)
+    def thumbnail(series_uid: str) -> Response:
+        """A JPEG of at most 512 pixels a side, never from a label or overview."""
+        data = thumbnails.of_series(archive, reading.study_of(archive, series_uid), series_uid)
+        return Response(data, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
     @routes.get("/series/{series_uid}/file", response_class=StreamingResponse)
     def file(series_uid: str) -> StreamingResponse:

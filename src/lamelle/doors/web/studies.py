@@ -1,16 +1,18 @@
 """The list of studies and one study with the cards of its series."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import date
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
 from fastapi import Query as Parameter
 
+from lamelle.archive import glance
+from lamelle.archive.glance import SeriesGlance
 from lamelle.archive.query import Level, Match, Page, Query, search
 from lamelle.archive.store import Archive
 from lamelle.base.errors import Invalid, NotFound, TooLarge
-from lamelle.dicom.slide import first, stain, values
+from lamelle.dicom.slide import first, values
 from lamelle.doors.web import reading
 from lamelle.doors.web.models import SeriesItem, SlideCard, Study, StudyItem, StudyPage
 from lamelle.doors.web.slides import Slides
@@ -22,12 +24,10 @@ STUDY: Final = frozenset(
         *(0x00100010, 0x00100020, 0x00100030, 0x00100040, 0x00201206, 0x00201208),
     )
 )
-SERIES: Final = frozenset(
-    f"{tag:08X}"
-    for tag in (0x00080016, 0x00080060, 0x0008103E, 0x00200011, 0x00201209, 0x00400512, 0x00400560, 0x0020000D)
-)
 SEARCHED: Final = ("00100010", "00100020", "00080050")
 CONTAINER: Final = "00400512"
+LISTED: Final = 24
+"""Series named in a list; a study of more is opened to see them."""
 MERGED: Final = 200
 """Results taken from each searched attribute: more than anyone reads; a longer word narrows them."""
 
@@ -59,8 +59,7 @@ def router(archive: Archive) -> APIRouter:
         if not found:
             raise NotFound("no_such_study", "no study by that UID")
         ds = found[0]
-        series = search(archive.db, Query(Level.SERIES, study_uid=study_uid, include=SERIES)).items
-        cards = [card(slides, archive, study_uid, item) for item in series]
+        cards = [card(slides, study_uid, item) for item in glance.series_of(archive.db, [study_uid])[study_uid]]
         return Study(
             uid=study_uid,
             patient=reading.patient(ds),
@@ -118,45 +117,43 @@ def _attempt(archive: Archive, query: Query) -> Page:
         return Page([], 0)
 
 
-def with_series(archive: Archive, studies: Iterable[dict[str, Any]]) -> list[StudyItem]:
+def with_series(archive: Archive, studies: Sequence[dict[str, Any]]) -> list[StudyItem]:
     """Each study with its series."""
-    return [_item(archive, ds) for ds in studies]
+    series = glance.series_of(archive.db, [str(first(ds, "0020000D")) for ds in studies])
+    return [_item(ds, series[str(first(ds, "0020000D"))]) for ds in studies]
 
 
-def _item(archive: Archive, ds: dict[str, Any]) -> StudyItem:
-    uid = str(first(ds, "0020000D"))
-    series = search(archive.db, Query(Level.SERIES, study_uid=uid, include=SERIES, limit=12)).items
+def _item(ds: dict[str, Any], series: Sequence[SeriesGlance]) -> StudyItem:
     return StudyItem(
-        uid=uid,
+        uid=str(first(ds, "0020000D")),
         patient=reading.patient(ds),
         accession=reading.text(ds, "00080050"),
         date=reading.day(ds, "00080020"),
         time=reading.time(ds, "00080030"),
         description=reading.text(ds, "00081030"),
         modalities=[str(v) for v in values(ds, "00080061")],
-        series_count=reading.whole(ds, "00201206") or len(series),
+        series_count=len(series),
         instance_count=reading.whole(ds, "00201208") or 0,
-        series=sorted(map(series_item, series), key=lambda s: (s.kind != "slide", s.number or 0, s.container)),
+        series=sorted(map(series_item, series), key=lambda s: (s.kind != "slide", s.number or 0, s.container))[:LISTED],
     )
 
 
-def series_item(ds: dict[str, Any]) -> SeriesItem:
-    modality = reading.text(ds, "00080060")
+def series_item(found: SeriesGlance) -> SeriesItem:
     return SeriesItem(
-        uid=str(first(ds, "0020000E")),
-        modality=modality,
-        description=reading.text(ds, "0008103E"),
-        number=reading.whole(ds, "00200011"),
-        instances=reading.whole(ds, "00201209") or 0,
-        kind=cast(Literal["slide"], reading.kind(reading.text(ds, "00080016"), modality)),
-        container=reading.text(ds, CONTAINER),
-        stain=stain(ds),
+        uid=found.uid,
+        modality=found.modality,
+        description=found.description,
+        number=found.number,
+        instances=found.instances,
+        kind=reading.kind(found.sop_class_uid, found.modality),
+        container=found.container,
+        stain=", ".join(found.stains),
     )
 
 
-def card(slides: Slides, archive: Archive, study_uid: str, ds: dict[str, Any]) -> SlideCard:
+def card(slides: Slides, study_uid: str, found: SeriesGlance) -> SlideCard:
     """A series with the facts of its slide, when it is one that can be read."""
-    item = series_item(ds).model_dump()
+    item = series_item(found).model_dump()
     if item["kind"] == "slide":
         try:
             slide = slides.get(item["uid"], study_uid).slide
@@ -165,7 +162,7 @@ def card(slides: Slides, archive: Archive, study_uid: str, ds: dict[str, Any]) -
         else:
             base = slide.pyramids[0]
             spacing = base.levels[0].spacing
-            item |= {"container": slide.container, "stain": slide.stain}
+            item |= {"container": slide.container, "stain": slide.stain or item["stain"]}
             return SlideCard(
                 **item,
                 width=base.levels[0].width,
