@@ -47,6 +47,7 @@ export class Scene {
     this.slide = options.slide;
     this.layer = options.layer;
     this.onState = options.onState;
+    quietStyles();
     this.viewer = new OpenSeadragon.Viewer({
       element: options.element,
       drawer: drawer(),
@@ -254,6 +255,15 @@ export class Scene {
       }
     }
   }
+}
+
+/** OpenSeadragon adds a style element of its own unless one is there; our page's policy would refuse it. */
+function quietStyles(): void {
+  const name = "data-openseadragon-mobile-css";
+  if (document.querySelector(`style[${name}]`)) return;
+  const style = document.createElement("style");
+  style.setAttribute(name, "true");
+  document.head.appendChild(style);
 }
 
 function key(layer: Layer): string {

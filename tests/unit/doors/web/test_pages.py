@@ -1,17 +1,17 @@
 """The viewer's files: headers, precompression, and the one page for every other address."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lamelle.doors.web.pages import pages
+from lamelle.testing.browser import client as client_of
 
 
 @pytest.fixture
-def client(tmp_path: Path, asking: Callable[..., Any]) -> Any:
+def client(tmp_path: Path) -> Any:
     static = tmp_path / "static"
     (static / "assets").mkdir(parents=True)
     page = '<meta property="csp-nonce" nonce="__CSP_NONCE__"><script nonce="__CSP_NONCE__"></script>'
@@ -20,7 +20,7 @@ def client(tmp_path: Path, asking: Callable[..., Any]) -> Any:
     (static / "assets" / "main-1a2b.js.br").write_bytes(b"brotli")
     (static / "icon.svg").write_text("<svg/>")
     (tmp_path / "secret.json").write_text("{}")
-    return asking(pages(static))
+    return client_of(pages(static))
 
 
 @pytest.mark.parametrize("address", ["/", "/studies/1.2.3", "/slides/1.2.3?x=1", "/index.html"])
@@ -69,5 +69,5 @@ def test_pages_are_only_read(client: Any) -> None:
     assert client("/", "POST").status_code == 405
 
 
-def test_a_viewer_that_is_not_built_says_so(tmp_path: Path, asking: Callable[..., Any]) -> None:
-    assert asking(pages(tmp_path))("/").status_code == 503
+def test_a_viewer_that_is_not_built_says_so(tmp_path: Path) -> None:
+    assert client_of(pages(tmp_path))("/").status_code == 503

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-import pytest
 from starlette.types import ASGIApp
 
 
@@ -66,8 +65,3 @@ def client(app: ASGIApp) -> Client:
         return Answer(start["status"], {k.decode(): v.decode() for k, v in start["headers"]}, body)
 
     return ask
-
-
-@pytest.fixture
-def asking() -> Callable[[ASGIApp], Client]:
-    return client
