@@ -1,4 +1,4 @@
-"""One fresh archive a test, on SQLite and files."""
+"""One fresh archive a test, on files and SQLite, or PostgreSQL when TEST_CATALOGUE says so."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +15,8 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> ArchiveSettings:
-    return ArchiveSettings(tmp_path / "data", reserve_bytes=0)
+def settings(tmp_path: Path, catalogue_url: str) -> ArchiveSettings:
+    return ArchiveSettings(tmp_path / "data", catalogue_url, reserve_bytes=0)
 
 
 @pytest.fixture

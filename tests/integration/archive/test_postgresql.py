@@ -1,0 +1,18 @@
+"""The tests of base and archive once more, on a real PostgreSQL."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.slow
+def test_the_same_tests_pass_on_postgresql() -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "tests/unit/base", "tests/unit/archive"]
+    environment = {**os.environ, "TEST_CATALOGUE": "postgresql"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:]
