@@ -4,6 +4,7 @@ import hashlib
 import tracemalloc
 from pathlib import Path
 
+import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,6 +86,13 @@ def test_malformed_files_are_refused_or_kept_as_written_here(shared_data: Path) 
 def test_chunks_do_not_matter(sizes: tuple[int, ...]) -> None:
     for data in build.SAMPLES.values():
         assert scan(data, *sizes) == scan(data)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(sorted(build.SAMPLES)), st.lists(st.integers(1, 200), min_size=1, max_size=20))
+def test_any_chunks_do_not_matter(name: str, sizes: list[int]) -> None:
+    data = build.SAMPLES[name]
+    assert scan(data, *sizes) == scan(data)
 
 
 def test_chunks_do_not_matter_for_real_files(shared_data: Path) -> None:
@@ -279,3 +287,14 @@ def test_values_at_the_top_can_be_asked() -> None:
     assert (found.text(0x00080018), found.number(0x00280008), found.value(0x00100020)) == ("1.2.3.4", 2, None)
     assert found.dataset().PatientName == "Éluard^Paul"
     assert scan(build.SAMPLES["big endian"]).number(0x00280010) == 4
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_header_of_real_files_is_read_by_pydicom_as_the_file_is(shared_data: Path) -> None:
+    for path in files(shared_data / "dicom" / "ok"):
+        found = scan(path.read_bytes())
+        header, whole = found.dataset(), pydicom.dcmread(path, force=True)
+        for keyword in ("SOPInstanceUID", "StudyInstanceUID", "PatientName", "PatientID", "ImageType", "StudyDate"):
+            assert header.get(keyword) == whole.get(keyword), (path, keyword)
+        assert (0x7FE00010 in whole) == (found.pixels is not None), path
+        assert 0x7FE00010 not in header
