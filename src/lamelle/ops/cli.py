@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from lamelle import __version__
@@ -66,6 +66,45 @@ def jobs(
     serving.tend(settings_of(data, file), stop)
 
 
+@app.command(name="import")
+def import_(
+    paths: Annotated[list[Path], typer.Argument(help="Slides, DICOM files, or folders of them.", exists=True)],
+    data: Data = None,
+    file: File = None,
+    retry: Annotated[bool, typer.Option(help="Try again what was refused before.")] = False,
+) -> None:
+    """Take slides and DICOM files into the archive; run again, it does what is left."""
+    from lamelle.doors.files import importing
+    from lamelle.ops import wiring
+
+    settings = settings_of(data, file)
+    console, stop = Console(highlight=False, soft_wrap=True), threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    archive = wiring.opened(settings)
+    try:
+        with bar("Importing", sizes=True) as advance:
+            report = importing.import_paths(
+                archive,
+                settings.files,
+                paths,
+                lambda moment: advance(moment.all_done, moment.all_size),
+                retry=retry,
+                stop=stop,
+            )
+    finally:
+        archive.close()
+    for one in report.failed:
+        console.print(f"{one.status}: {one.path}: {one.message} ({one.code})", markup=False)
+    counts = [f"{report.count(kind)} {kind}" for kind in get_args(importing.Status) if report.count(kind)]
+    console.print(
+        f"{', '.join(counts) or 'nothing found'}; {report.size} bytes in {report.seconds:.1f} s", markup=False
+    )
+    if report.stopped:
+        console.print(f"stopped before the end: {report.stopped}", markup=False)
+    if report.failed or report.stopped:
+        raise typer.Exit(1)
+
+
 @app.command()
 def verify(data: Data = None, file: File = None) -> None:
     """Read every kept byte and compare it with the catalogue."""
@@ -101,10 +140,11 @@ def _reconcile(title: str, work: Callable[..., Report], settings: Settings) -> N
 
 
 @contextmanager
-def bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error, silent when that is no terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+def bar(title: str, sizes: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error, silent when that is no terminal; `sizes`: of bytes, not of things."""
+    count = DownloadColumn() if sizes else MofNCompleteColumn()
     console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), count, TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -17,6 +17,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from lamelle.archive.settings import ArchiveSettings
 from lamelle.base.errors import Invalid
 from lamelle.base.jobs import JobSettings
+from lamelle.doors.dicomweb.settings import DicomwebSettings
+from lamelle.doors.files.settings import FilesSettings
 
 PREFIX = "LAMELLE_"
 FILE_VARIABLE = "LAMELLE_CONFIG"
@@ -61,6 +63,8 @@ class Settings:
     """All settings; each section is handed to the room it is named after."""
 
     archive: ArchiveSettings = field(default_factory=lambda: ArchiveSettings(Path("lamelle-data")))
+    dicomweb: DicomwebSettings = field(default_factory=DicomwebSettings)
+    files: FilesSettings = field(default_factory=FilesSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -158,6 +162,8 @@ def _build(values: Mapping[str, Any]) -> Settings:
             built[section] = replace(getattr(DEFAULTS, section), **given)
         except ValueError as error:
             raise Invalid("bad_setting", f"{section}: {error}") from error
+        except Invalid as error:
+            raise Invalid("bad_setting", error.message) from error
     return Settings(**built)
 
 
@@ -165,6 +171,8 @@ def convert(name: str, hint: Any, given: Any) -> Any:
     """`given` (TOML or text) as the field's type."""
     try:
         return _convert(hint, given)
+    except Invalid as error:  # a room's own rule
+        raise Invalid("bad_setting", f"{name}: {error.message}") from error
     except (ValueError, TypeError, KeyError) as error:
         shown = "" if name in SECRETS else f" is {given!r}"
         raise Invalid("bad_setting", f"{name}{shown}; allowed: {allowed(hint)}") from error

@@ -14,6 +14,7 @@ from typing import Any, get_args, get_type_hints
 
 import click
 import typer
+from fastapi import FastAPI
 from starlette.routing import Mount, Route
 
 import lamelle
@@ -154,14 +155,27 @@ def routes() -> list[tuple[str, str, str]]:
 
 def _routes(found: Any, prefix: str) -> Iterator[tuple[str, str, str]]:
     for route in found:
-        if isinstance(route, Mount):
+        if isinstance(route, Mount) and isinstance(route.app, FastAPI):
+            yield from _described(route.app, prefix + route.path)
+        elif isinstance(route, Mount):
             below = list(route.routes or ())
             yield from _routes(below, prefix + route.path)
             if not below:
-                yield (f"{prefix}{route.path}/", "GET", _first_line(route.app))
+                yield (
+                    f"{prefix}{route.path}/",
+                    "GET",
+                    "The viewer: its files, and its one page for any other address.",
+                )
         elif isinstance(route, Route):
             methods = " ".join(sorted((route.methods or {"GET"}) - {"HEAD"}))
             yield (prefix + route.path, methods, _first_line(route.endpoint))
+
+
+def _described(app: FastAPI, prefix: str) -> Iterator[tuple[str, str, str]]:
+    for path, methods in app.openapi()["paths"].items():
+        for method, about_it in methods.items():
+            said = about_it.get("description") or about_it.get("summary") or ""
+            yield (prefix + path, method.upper(), said.split("\n")[0])
 
 
 def _first_line(thing: Any) -> str:

@@ -6,8 +6,10 @@ Everything that joins two rooms is in this file; the processes that run it are i
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
+from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,10 +17,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
+from lamelle.archive import thumbnails
 from lamelle.archive.store import Archive
 from lamelle.base import events, jobs, telemetry
 from lamelle.base.errors import LamelleError, Unavailable
-from lamelle.doors import http
+from lamelle.doors import dicomweb, http, web
+from lamelle.doors.dicomweb import FramesFastPath
+from lamelle.doors.files.watching import Watcher
+from lamelle.doors.web import TilesFastPath
 from lamelle.ops import health, metrics
 from lamelle.ops.config import Settings
 
@@ -47,6 +53,7 @@ def application(settings: Settings) -> ASGIApp:
         Exception: metrics.crashed,
     }
     app: ASGIApp = Starlette(routes=routes, lifespan=lifespan, exception_handlers=answers)
+    app = TilesFastPath(FramesFastPath(app, archive, settings.dicomweb), archive)
     return metrics.Observed(app, words(routes), settings.serve.access_log)
 
 
@@ -55,6 +62,9 @@ def all_routes(archive: Archive, settings: Settings) -> list[BaseRoute]:
     return [
         Route("/health", health.endpoint(archive), methods=["GET"]),
         Route("/metrics", metrics.endpoint(archive), methods=["GET"]),
+        dicomweb.mount(archive, settings.dicomweb),
+        Mount("/api", app=web.api(archive)),
+        Mount("/", app=web.pages()),
     ]
 
 
@@ -69,7 +79,7 @@ async def _answer_http(request: Request, error: Exception) -> Response:
 
 def words(routes: list[BaseRoute]) -> set[str]:
     """Path segments that are names of the interface, not somebody's data."""
-    found: set[str] = set()
+    found = {"assets", "tiles", "levels"}  # the viewer's files and tiles have no route of Starlette's
     for path in paths(routes):
         found.update(part for part in path.split("/") if "{" not in part)
     return found
@@ -79,7 +89,9 @@ def paths(routes: list[BaseRoute], prefix: str = "") -> list[str]:
     """Every path template below these routes."""
     found = []
     for route in routes:
-        if isinstance(route, Mount):
+        if isinstance(route, Mount) and isinstance(route.app, FastAPI):
+            found += [f"{prefix}{route.path}{path}" for path in route.app.openapi()["paths"]]
+        elif isinstance(route, Mount):
             found += [f"{prefix}{route.path}", *paths(list(route.routes or ()), f"{prefix}{route.path}")]
         elif isinstance(route, Route):
             found.append(f"{prefix}{route.path}")
@@ -116,15 +128,17 @@ def tend(settings: Settings, stop: threading.Event) -> None:
 def loops(archive: Archive, settings: Settings, stop: threading.Event) -> list[Callable[[], None]]:
     """What runs side by side in the jobs process, each until `stop`."""
     runner = jobs.Runner(archive.db, handlers(archive), archive.clock, settings.jobs)
+    watcher = Watcher(archive, settings.files, archive.clock, stop)
     return [
         lambda: runner.run_forever(stop),
         lambda: relay(archive, settings.jobs.poll_s, stop),
+        watcher.run_forever,
     ]
 
 
 def handlers(archive: Archive) -> dict[str, jobs.Handler]:
     """Kind of job to who does it."""
-    return {}
+    return {"thumbnail": partial(thumbnails.make, archive)}
 
 
 def relay(archive: Archive, poll_s: float, stop: threading.Event) -> None:

@@ -212,7 +212,7 @@ def test_garbage_does_not_stop_it(node: Node) -> None:
                     answer = connection.recv(4096)
                     assert not answer.startswith(b"HTTP/1.1 5"), (sent[:60], answer)
         with pytest.raises(urllib.error.HTTPError) as missing:
-            node.get("/nothing")
+            node.get("/dicomweb/nothing")
         with missing.value:
             assert missing.value.code == 404
         assert {process.pid for process in workers(node)} == before

@@ -113,15 +113,15 @@ def test_metrics_are_the_sum_over_the_workers(node: Node) -> None:
         served: set[int] = set()
         while len(served) < 2:  # the kernel spreads connections by their ports
             assert asked < 500
-            _ask(node, "/nothing/here")
+            _ask(node, "/dicomweb/nothing/here")
             asked += 1
             lines = [json.loads(line) for line in node.log().splitlines()]
             served = {line["pid"] for line in lines if line.get("event") == "http.answered"}
         assert served <= {worker.pid for worker in workers}
         text = node.get("/metrics").decode()
     counted = [
-        line for line in text.splitlines() if line.startswith('lamelle_requests_total{method="GET",route="/*/*"')
+        line for line in text.splitlines() if line.startswith('lamelle_requests_total{method="GET",route="/dicomweb/*/*"')
     ]
     assert [line.rsplit(" ", 1)[1] for line in counted] == [str(float(asked))]
     assert "lamelle_free_bytes" in text
-    assert 'lamelle_request_seconds_bucket{le="+Inf",route="/*/*"}' in text
+    assert 'lamelle_request_seconds_bucket{le="+Inf",route="/dicomweb/*/*"}' in text
