@@ -197,6 +197,7 @@ def test_garbage_does_not_stop_it(node: Node) -> None:
         b"GET " + b"/x" * 40000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
         b"POST /dicomweb/studies HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
         b"GET /%00%ff/..%2f..%2fetc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /assets/" + b"x" * 300 + b".js HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
         b"GET /dicomweb/studies?%ff=%ff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
         b"BREW /coffee HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
     )

@@ -120,7 +120,9 @@ def test_metrics_are_the_sum_over_the_workers(node: Node) -> None:
         assert served <= {worker.pid for worker in workers}
         text = node.get("/metrics").decode()
     counted = [
-        line for line in text.splitlines() if line.startswith('lamelle_requests_total{method="GET",route="/dicomweb/*/*"')
+        line
+        for line in text.splitlines()
+        if line.startswith('lamelle_requests_total{method="GET",route="/dicomweb/*/*"')
     ]
     assert [line.rsplit(" ", 1)[1] for line in counted] == [str(float(asked))]
     assert "lamelle_free_bytes" in text

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from lamelle.doors import http
 
 STATIC: Final = Path(__file__).parent / "static"
+LONGEST_NAME: Final = 255
 NONCE: Final = "__CSP_NONCE__"
 MEDIA_TYPES: Final[Mapping[str, str]] = {
     ".css": "text/css; charset=utf-8",
@@ -62,6 +63,8 @@ def _response(root: Path, scope: Scope) -> Response:
     if scope["method"] not in {"GET", "HEAD"}:
         return http.problem(405, "method_not_allowed", "pages can only be read")
     name = str(scope["path"]).lstrip("/")
+    if "\0" in name or any(len(part.encode()) > LONGEST_NAME for part in name.split("/")):
+        return _missing()  # no file system can hold such a name: asking it would be an error
     path = (root / name).resolve()
     if name and path.is_relative_to(root) and path.suffix in MEDIA_TYPES and path.name != "index.html":
         return _file(path, name, Headers(scope=scope)) if path.is_file() else _missing()
