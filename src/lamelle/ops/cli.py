@@ -115,10 +115,13 @@ def verify(data: Data = None, file: File = None) -> None:
 
 @app.command()
 def rebuild(data: Data = None, file: File = None) -> None:
-    """Make the catalogue again from the kept files alone."""
+    """Make the catalogue again from the kept files alone; not while the archive is served."""
     from lamelle.archive import reconcile
+    from lamelle.ops import serve as serving
 
-    _reconcile("Rebuilding", reconcile.rebuild, settings_of(data, file))
+    settings = settings_of(data, file)
+    with serving.held(serving.writable(settings.archive.data_dir)):
+        _reconcile("Rebuilding", reconcile.rebuild, settings)
 
 
 def _reconcile(title: str, work: Callable[..., Report], settings: Settings) -> None:

@@ -44,7 +44,7 @@ def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
     from granian.constants import Interfaces
 
     refuse_open_network(settings)
-    with _held(writable(settings.archive.data_dir)), _metrics_folder():
+    with held(writable(settings.archive.data_dir)), _metrics_folder():
         port = free_port(settings.serve.host, settings.serve.port)
         wiring.opened(settings).close()  # migrates, and says what is wrong before any worker starts
         os.environ.update(config.to_environment(settings))
@@ -173,15 +173,20 @@ def writable(folder: Path) -> Path:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """One server for one data folder: two would watch the same folders and fight over one heartbeat."""
+def held(folder: Path) -> Iterator[None]:
+    """One server for one data folder, and none while its catalogue is rebuilt.
+
+    Raises: Conflict data_dir_in_use.
+    """
     with (folder / "serve.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             lock.seek(0)
             owner = lock.read().strip() or "unknown"
-            raise Conflict("data_dir_in_use", f"another lamelle serve (process {owner}) works on {folder}") from error
+            raise Conflict(
+                "data_dir_in_use", f"process {owner} (lamelle serve or rebuild) works on {folder}"
+            ) from error
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
-from lamelle.archive import thumbnails
+from lamelle.archive import lifecycle, thumbnails
 from lamelle.archive.store import Archive
 from lamelle.base import events, jobs, telemetry
 from lamelle.base.errors import LamelleError, Unavailable
@@ -138,7 +138,11 @@ def loops(archive: Archive, settings: Settings, stop: threading.Event) -> list[C
 
 def handlers(archive: Archive) -> dict[str, jobs.Handler]:
     """Kind of job to who does it."""
-    return {"thumbnail": partial(thumbnails.make, archive)}
+
+    def purge(payload: Mapping[str, Any]) -> None:
+        lifecycle.purge(archive.db, archive.blobs, archive.clock, grace_s=float(payload["grace_s"]))
+
+    return {"thumbnail": partial(thumbnails.make, archive), lifecycle.PURGE: purge}
 
 
 def relay(archive: Archive, poll_s: float, stop: threading.Event) -> None:

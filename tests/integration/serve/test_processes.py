@@ -122,8 +122,9 @@ def test_a_second_server_on_the_same_folder_is_refused(node: Node) -> None:
     with node:
         refused = lamelle("serve", "--data", str(node.data_dir), "--port", "0")
         assert refused.returncode == 1
-        assert f"another lamelle serve (process {node.process.pid}) works on" in refused.stderr
+        assert f"process {node.process.pid} (lamelle serve or rebuild) works on" in refused.stderr
         assert "data_dir_in_use" in refused.stderr
+        assert lamelle("rebuild", "--data", str(node.data_dir)).returncode == 1
         assert answers(node)
 
 

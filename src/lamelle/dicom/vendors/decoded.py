@@ -66,6 +66,9 @@ def read(path: Path, kind: str = "") -> Slide:
     handles = Handles(path)
     try:
         return _read(path, handles, kind)
+    except openslide.OpenSlideError as exc:
+        handles.close()
+        raise Invalid("unreadable", f"OpenSlide cannot read the file ({type(exc).__name__})") from exc
     except BaseException:
         handles.close()
         raise
