@@ -6,7 +6,6 @@ Prints: the bare pipe (child to parent, bytes thrown away), copy + digest, our i
 The slide repeats a few hundred different tiles of procedural tissue, so that nothing but its size is special.
 """
 
-import multiprocessing
 import os
 import resource
 import shutil
@@ -85,9 +84,24 @@ def copied(path: Path, folder: Path) -> float:
     return spent
 
 
-def main() -> None:
+def imported(slide: Path, data: Path) -> None:
+    """Import in a process of its own; prints seconds, peak MB of the importer and of its reader."""
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    size = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    archive = Archive.open(ArchiveSettings(data, reserve_bytes=0))
+    start = time.perf_counter()
+    report = import_paths(archive, FilesSettings(), [slide])
+    spent = time.perf_counter() - start
+    archive.close()
+    assert [file.status for file in report.files] == ["stored"], report.files
+    peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(spent, *peaks)
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--import"]:
+        imported(Path(sys.argv[2]), Path(sys.argv[3]))
+        return
+    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     folder = Path(tempfile.mkdtemp(dir=sys.argv[2] if len(sys.argv) > 2 else None))
     try:
         sys.path.insert(0, str(Path(__file__).parent))
@@ -95,24 +109,16 @@ def main() -> None:
         sandbox.run(Request(folder, reader="import_pipe:send"), lambda name: Nothing())
         timed("pipe alone", PIPE_BYTES, time.perf_counter() - start)
         slide = folder / "slide.svs"
-        maker = multiprocessing.get_context("spawn").Process(target=make, args=(slide, size * 1_000_000))
-        maker.start()
-        maker.join()
+        make(slide, wanted * 1_000_000)
         os.sync()
         size = slide.stat().st_size
         peer = timed("cp + sync + sha256sum", size, copied(slide, folder))
-        archive = Archive.open(ArchiveSettings(folder / "data", reserve_bytes=0))
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        start = time.perf_counter()
-        report = import_paths(archive, FilesSettings(), [slide])
-        ours = timed("lamelle import", size, time.perf_counter() - start)
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        assert [file.status for file in report.files] == ["stored"], report.files
-        archive.close()
+        command = [sys.executable, __file__, "--import", slide, folder / "data"]
+        told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        ours, parent, reader = map(float, told.split())
+        timed("lamelle import", size, ours)
         print(f"ratio to cp + sync + sha256sum: {ours / peer:.2f} (aim: 2)")
-        print(
-            f"peak memory of the importer {after // 1024} MB, {before // 1024} MB of it before; of its reader: see log"
-        )
+        print(f"peak memory: importer {parent:.0f} MB, its reader {reader:.0f} MB")
     finally:
         shutil.rmtree(folder)
 

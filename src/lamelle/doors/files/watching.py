@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from lamelle.archive import imports
@@ -23,6 +24,8 @@ from lamelle.doors.files.settings import FilesSettings, WatchedFolder
 from lamelle.doors.files.settling import Settling
 from lamelle.doors.files.sources import Member, Source
 
+UNITS_A_LOOK = 8
+"""Slides, or batches of DICOM files, that one folder may have taken in one look, for each taken at once."""
 LOST = Counter("lamelle_files_folder_lost_total", "Times a watched folder or a part of it could not be listed")
 
 
@@ -35,6 +38,8 @@ class Look:
     taken: tuple[Taken, ...]
     lost: tuple[Path, ...]
     """Folders that could not be listed."""
+    more: bool = False
+    """Whether something that has settled was left for the next look, so that no folder waits for another's backlog."""
 
 
 class Watcher:
@@ -54,18 +59,21 @@ class Watcher:
             sum(look.waiting for look in looks),
             tuple(taken for look in looks for taken in look.taken),
             tuple(path for look in looks for path in look.lost),
+            any(look.more for look in looks),
         )
 
     def run_forever(self) -> None:
         """Look every `poll_s` seconds until `stop`; what is in hand then is dropped and taken at the next start."""
         while not self._stop.is_set():
+            more = False
             try:
-                self.poll()
+                more = self.poll().more
             except LamelleError as error:
                 log("files_watch_unavailable", level="warning", code=error.code)
             except Exception as error:  # noqa: BLE001 - watching must outlive any surprise; the trace is logged
                 log("files_watch_broke", level="error", **trace(error))
-            self._stop.wait(self._settings.poll_s)
+            if not more:
+                self._stop.wait(self._settings.poll_s)
 
 
 class _Folder:
@@ -92,10 +100,12 @@ class _Folder:
             keys = {source.key for source in found}
             self._settling.keep(keys)
             self._done = {key: members for key, members in self._done.items() if key in keys}
-        units = list(grouped(self._due(ready), self._settings, self._pass_over))
+        queue = grouped(self._due(ready), self._settings, self._pass_over)
+        units = list(islice(queue, UNITS_A_LOOK * self._settings.slides_at_once))
+        more = next(queue, None) is not None
         taken = tuple(taken for unit, ended in self._take(units) for taken in self._ended(unit, ended))
         ended = sum(source.key in self._done for source in new)
-        return Look(len(new) - ended, taken, lost)
+        return Look(len(new) - ended, taken, lost, more)
 
     # -- what there is -----------------------------------------------------------------------------------------------
 

@@ -125,6 +125,22 @@ def test_stop_ends_the_import_and_the_next_run_does_the_rest(
     assert again["known"] == first.count("stored")
 
 
+def test_ctrl_c_ends_the_import_and_the_next_run_does_the_rest(
+    archive: Archive, settings: FilesSettings, inbox: Path
+) -> None:
+    fill(inbox)
+
+    def interrupted(moment: Progress) -> None:
+        if moment.event == "ended" and moment.report is not None and moment.report.status == "stored":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_paths(archive, settings, [inbox], interrupted)
+    again = counts(import_paths(archive, settings, [inbox]))
+    assert again["known"] >= 1
+    assert again["stored"] + again["known"] == 8
+
+
 def test_full_storage_ends_the_import(
     archive: Archive, settings: FilesSettings, inbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from lamelle.base.ids import uid_from
 from lamelle.doors.files import clearing, sandbox, sources
 from lamelle.doors.files.intake import Taken
 from lamelle.doors.files.settings import FilesSettings, WatchedFolder
-from lamelle.doors.files.watching import Look, Watcher
+from lamelle.doors.files.watching import UNITS_A_LOOK, Look, Watcher
 
 from .conftest import StillClock, part10, slide
 
@@ -232,6 +232,18 @@ def test_what_is_no_slide_is_left_alone(watch: Watch, inbox: Path, archive: Arch
     assert [(look.waiting, states(look)) for look in (watcher.poll() for _ in range(3))] == [(1, []), (0, []), (0, [])]
     assert imports.recent(archive.db) == []
     assert (inbox / "notes.txt").exists()
+
+
+def test_a_backlog_is_taken_in_parts(watch: Watch, inbox: Path, settings: FilesSettings) -> None:
+    """So that the slides of another folder need not wait for all of these."""
+    part = UNITS_A_LOOK * settings.slides_at_once
+    for number in range(part + 3):
+        (inbox / f"{number:02}.tif").write_bytes(slide(f"case-{number}", 1, 1))
+    watcher = watch()
+    looks = [watcher.poll() for _ in range(4)]
+    assert [len(look.taken) for look in looks] == [0, part, 3, 0]
+    assert [look.more for look in looks] == [False, True, False, False]
+    assert [look.waiting for look in looks] == [part + 3, 3, 0, 0]
 
 
 def test_stop_leaves_what_is_not_begun(watch: Watch, inbox: Path) -> None:
