@@ -33,12 +33,20 @@ class Door:
 
     def base(self, request: Request) -> str:
         """Address of the service, without a slash at its end."""
-        root = self.settings.public_url.rstrip("/") or f"{request.url.scheme}://{request.url.netloc}"
+        root = self.settings.public_url.rstrip("/") or f"{request.url.scheme}://{_host(request)}"
         return root + self.settings.prefix
 
     def ranges(self, request: Request) -> tuple[Any, ...]:
         """What the request accepts."""
         return negotiate.ranges(request, strict=self.settings.strict_accept)
+
+
+def _host(request: Request) -> str:
+    """Host and port the client meant: dicomweb-client names our own address in Host and leaves its port out."""
+    host, server = request.url.netloc, request.scope.get("server")
+    if server and server[1] not in {None, 80, 443} and host in {server[0], f"[{server[0]}]"}:
+        return f"{host}:{server[1]}"
+    return host
 
 
 def uid(text: str) -> str:
