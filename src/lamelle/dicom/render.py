@@ -114,6 +114,18 @@ def picture(samples: Samples, transfer_syntax: str, how: Look, window: Window | 
     return _grey(samples, how, window)
 
 
+def common_window(frames: Sequence[Samples], how: Look) -> Window | None:
+    """One window for frames shown one after the other when nothing says one: brightness must not jump."""
+    form = how.form
+    told = how.windows or how.voi_lut is not None or how.modality_lut is not None or how.palette is not None
+    if told or form.samples > 1 or form.bits_stored <= 8 or form.float_kind:
+        return None
+    frames = [_stored_bits(frame, form) if form.bits_stored < form.bits_allocated else frame for frame in frames]
+    low, high = min(int(frame.min()) for frame in frames), max(int(frame.max()) for frame in frames)
+    ends = (low * how.slope + how.intercept, high * how.slope + how.intercept)
+    return Window(sum(ends) / 2, max(abs(ends[1] - ends[0]), 1.0), "linear-exact")
+
+
 def _grey(samples: Samples, how: Look, window: Window | None) -> Picture:
     form = how.form
     if form.bits_allocated == 1:

@@ -245,13 +245,15 @@ class Rendered:
 
     def _drawn(self, ref: InstanceRef, wanted: Sequence[int], kind: str, asked: Wish) -> bytes:
         opened = self._retrieve.opened(ref.study_uid, ref.series_uid, ref.sop_uid)
-        pictures = []
-        for number in wanted:
-            look = self._looks.get(ref, number)
-            samples = pixels.decode(opened.frame(number), opened.transfer_syntax, look.form)
-            pictures.append(render.picture(samples, opened.transfer_syntax, look, asked.window))
+        syntax = opened.transfer_syntax
+        looks = [self._looks.get(ref, number) for number in wanted]
+        samples = [
+            pixels.decode(opened.frame(number), syntax, look.form) for number, look in zip(wanted, looks, strict=True)
+        ]
+        window = asked.window or (render.common_window(samples, looks[0]) if len(wanted) > 1 else None)
+        pictures = [render.picture(frame, syntax, look, window) for frame, look in zip(samples, looks, strict=True)]
         milliseconds = self._looks.frame_ms(ref) if len(pictures) > 1 else 0.0
-        return _finished(pictures, look, kind, asked, milliseconds)
+        return _finished(pictures, looks[0], kind, asked, milliseconds)
 
     def _answer(self, request: Request, ref: InstanceRef, choice: Choice, body: bytes, asked: Wish) -> Response:
         kind = choice.offer.media_type
