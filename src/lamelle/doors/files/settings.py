@@ -34,7 +34,7 @@ class WatchedFolder:
 
     def facts_of(self, path: Path) -> SlideFacts:
         """What the folder knows of one of its slides. Raises: Invalid `bad_fact`."""
-        return self.rule().facts(path.relative_to(self.path).with_suffix("").as_posix(), "")
+        return self.rule().facts(path.relative_to(self.path.absolute()).with_suffix("").as_posix(), "")
 
 
 @dataclass(frozen=True, slots=True)

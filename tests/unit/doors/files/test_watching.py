@@ -212,6 +212,18 @@ def test_a_folders_rule_gives_facts(watch: Watch, inbox: Path, archive: Archive)
     assert [record.reason for record in imports.recent(archive.db)] == ["H24001234 2 CHU"]
 
 
+def test_a_folder_may_be_named_from_where_the_server_runs(
+    archive: Archive, settings: FilesSettings, inbox: Path, clock: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(inbox.parent)
+    (inbox / "H1.tif").write_bytes(slide("case", wrong="facts"))
+    folder = WatchedFolder(Path(inbox.name), r"(?P<accession_number>H\d)", refused="move")
+    watcher = Watcher(archive, replace(settings, watch=(folder,)), clock)
+    assert [states(watcher.poll()) for _ in range(2)] == [[], ["refused"]]
+    assert [record.reason for record in imports.recent(archive.db)] == ["H1  "]
+    assert (inbox / "refused" / "H1.tif").exists()
+
+
 def test_a_rule_that_makes_no_sense_is_refused_at_once(inbox: Path) -> None:
     for pattern in ("(", "(?P<shoe_size>.)"):
         with pytest.raises(Invalid):
