@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from lamelle.base.ids import uid_from
 from lamelle.dicom.vendors import optics, specimen
 from lamelle.dicom.vendors.facts import Code, SlideFacts
-from lamelle.dicom.vendors.slide import Channel, FlatImage, Flavor, Frames, Level, Slide
+from lamelle.dicom.vendors.slide import Channel, FlatImage, Flavor, Frames, Level, Slide, clean
 
 CONVERSION = "1"
 """Part of every UID: raise it when the same file must give other bytes."""
@@ -40,7 +40,7 @@ class Identity:
     def of(cls, slide: Slide, facts: SlideFacts, stem: str) -> "Identity":
         """Derived from the file's fingerprint: the same file and facts give the same UIDs."""
         seed = f"{CONVERSION}:{slide.format}:{slide.fingerprint}"
-        container = facts.container_id or slide.barcode[:64].replace("\\", "/") or stem[:64].replace("\\", "/")
+        container = facts.container_id or clean(slide.barcode) or clean(stem) or "unnamed"
         study = facts.study_uid
         if not study:
             case = (facts.institution, facts.accession_number) if facts.accession_number else (seed,)
@@ -91,7 +91,7 @@ def build(slide: Slide, facts: SlideFacts, names: Identity, part: Part) -> Datas
         ds.FrameOfReferenceUID = uid_from(names.seed, "frame of reference", part.name)
         ds.PositionReferenceIndicator = "SLIDE_CORNER"
     if part.flavor is Flavor.LABEL:
-        ds.BarcodeValue, ds.LabelText = slide.barcode, ""
+        ds.BarcodeValue, ds.LabelText = clean(slide.barcode, 1024), ""
     return ds
 
 
@@ -118,10 +118,10 @@ def _study(ds: Dataset, facts: SlideFacts, names: Identity) -> None:
 def _series(ds: Dataset, slide: Slide, facts: SlideFacts, names: Identity, part: Part) -> None:
     ds.Modality, ds.SeriesInstanceUID, ds.SeriesNumber = "SM", names.series, 1
     scanner = slide.scanner
-    ds.Manufacturer = scanner.manufacturer[:64] or "unknown"
-    ds.ManufacturerModelName = scanner.model[:64] or "unknown"
-    ds.DeviceSerialNumber = scanner.serial[:64] or "unknown"
-    ds.SoftwareVersions = scanner.software[:64].replace("\\", "/") or "unknown"
+    ds.Manufacturer = clean(scanner.manufacturer) or "unknown"
+    ds.ManufacturerModelName = clean(scanner.model) or "unknown"
+    ds.DeviceSerialNumber = clean(scanner.serial) or "unknown"
+    ds.SoftwareVersions = clean(scanner.software) or "unknown"
     if facts.institution:
         ds.InstitutionName = facts.institution
     converter = Dataset()
@@ -134,6 +134,8 @@ def _series(ds: Dataset, slide: Slide, facts: SlideFacts, names: Identity, part:
 
 def _image(ds: Dataset, slide: Slide, facts: SlideFacts, part: Part) -> None:
     moment = slide.acquired or facts.acquired or UNKNOWN_TIME
+    if moment.year < UNKNOWN_TIME.year:
+        moment = UNKNOWN_TIME
     ds.AcquisitionDateTime = moment.strftime("%Y%m%d%H%M%S") + (moment.strftime("%z") if moment.tzinfo else "")
     ds.ContentDate, ds.ContentTime = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")
     ds.InstanceNumber = part.number

@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 
 from lamelle.dicom.vendors import icc
 from lamelle.dicom.vendors.facts import Code
-from lamelle.dicom.vendors.slide import Channel, Slide
+from lamelle.dicom.vendors.slide import Channel, Slide, clean
 from lamelle.dicom.vendors.specimen import code
 
 BRIGHTFIELD = Code("111744", "DCM", "Brightfield illumination")
@@ -23,7 +23,7 @@ def write(dataset: Dataset, slide: Slide, channels: tuple[Channel, ...], *, colo
 def _path(slide: Slide, channel: Channel, colored: bool, bits: int) -> Dataset:
     item = Dataset()
     item.OpticalPathIdentifier = channel.identifier
-    notes = [channel.name] if channel.name else []
+    notes = [clean(channel.name)] if channel.name else []
     item.IlluminationTypeCodeSequence = code(BRIGHTFIELD if channel.brightfield else EPIFLUORESCENCE)
     if channel.excitation_nm:
         item.IlluminationWaveLength = channel.excitation_nm

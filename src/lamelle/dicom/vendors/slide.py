@@ -54,6 +54,11 @@ class Frames(Protocol):
         """One frame, 0-based."""
 
 
+def clean(text: str, limit: int = 64) -> str:
+    """A file's text as a DICOM string can hold it: no control characters or backslashes, at most `limit` long."""
+    return "".join("/" if c == "\\" else c if c.isprintable() else " " for c in text).strip()[:limit].strip()
+
+
 class Lazy(Protocol):
     """Frames that must first be encoded: their lengths are known only afterwards."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -92,6 +93,18 @@ def test_float_samples_are_unsupported(converted: Convert, tmp_path: Path) -> No
     assert caught.value.code == "sample_format"
 
 
+def ome(path: Path) -> None:
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        writer.write(tiffs.tissue(200, 150)[:, :, 0], tile=(64, 64), metadata={"axes": "YX"})
+
+
+MAKERS = {
+    "svs": lambda path: tiffs.svs(path, 300, 280),
+    "ndpi": lambda path: tiffs.ndpi(path, 512, 192),
+    "ome.tif": ome,
+}
+
+
 class _Nowhere:
     def __enter__(self) -> "_Nowhere":
         return self
@@ -102,17 +115,23 @@ class _Nowhere:
         return None
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(flips=st.lists(st.tuples(st.floats(0, 0.9999), st.integers(0, 255)), min_size=1, max_size=6), tail=st.booleans())
-def test_damaged_files_raise_only_our_errors(tmp_path: Path, flips: list[tuple[float, int]], tail: bool) -> None:
-    whole = tmp_path / "whole.svs"
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kind=st.sampled_from(["svs", "ndpi", "ome.tif"]),
+    flips=st.lists(st.tuples(st.floats(0, 0.9999), st.integers(0, 255)), min_size=1, max_size=6),
+    tail=st.booleans(),
+)
+def test_damaged_files_raise_only_our_errors(
+    tmp_path: Path, kind: str, flips: list[tuple[float, int]], tail: bool
+) -> None:
+    whole = tmp_path / f"whole.{kind}"
     if not whole.exists():
-        tiffs.svs(whole, 300, 280)
+        MAKERS[kind](whole)
     data = bytearray(whole.read_bytes())
     first = len(data) - 2600 if tail else 0
     for place, value in flips:
         data[first + int(place * (len(data) - first))] = value
-    path = tmp_path / "damaged.svs"
+    path = tmp_path / f"damaged.{kind}"
     path.write_bytes(data)
     sniff(path)
     try:
@@ -136,3 +155,14 @@ def test_bad_site_rules_are_refused(pattern: str) -> None:
 def test_facts_too_long_for_dicom_are_refused() -> None:
     with pytest.raises(Invalid):
         SlideFacts(accession_number="x" * 17)
+
+
+def test_hostile_text_is_cleaned(converted: Convert, tmp_path: Path) -> None:
+    path = tmp_path / "text.svs"
+    pixels = tiffs.tissue(64, 64)
+    said = "Aperio\x07 Lib\\rary\r\n|MPP = 0.5|Barcode = A\\B\x01" + "x" * 300 + "|Date = 01/01/0001|Time = 00:00:00"
+    tiffs.write(path, [tiffs.level(pixels, 64, more={270: said})])
+    ds = converted(path).dataset("level-0")
+    assert ds.ContainerIdentifier.startswith("A/B") and len(ds.ContainerIdentifier) == 64
+    assert ds.SoftwareVersions == "Aperio  Lib/rary"
+    assert ds.AcquisitionDateTime == "19000101000000"
