@@ -66,9 +66,9 @@ def read(path: Path, kind: str = "") -> Slide:
     handles = Handles(path)
     try:
         return _read(path, handles, kind)
-    except openslide.OpenSlideError as exc:
+    except (openslide.OpenSlideError, KeyError, ValueError) as exc:
         handles.close()
-        raise Invalid("unreadable", f"OpenSlide cannot read the file ({type(exc).__name__})") from exc
+        raise Invalid("unreadable", f"OpenSlide cannot describe the file ({type(exc).__name__})") from exc
     except BaseException:
         handles.close()
         raise

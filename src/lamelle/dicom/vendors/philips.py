@@ -4,7 +4,6 @@ Level sizes in the tags are padded to whole tiles: the true ones follow from the
 """
 
 import base64
-import binascii
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -124,7 +123,7 @@ def _embedded(root: Element, kind: str) -> images.Whole | None:
             if one.get("Name") == "PIM_DP_IMAGE_DATA" and one.text:
                 try:
                     return images.whole_jpeg(base64.b64decode(one.text))
-                except binascii.Error as exc:
+                except ValueError as exc:
                     raise Invalid("bad_base64", "an embedded image is not base64") from exc
     return None
 
@@ -132,7 +131,7 @@ def _embedded(root: Element, kind: str) -> images.Whole | None:
 def _barcode(text: str) -> str:
     try:
         return base64.b64decode(text, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return text
 
 
