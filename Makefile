@@ -31,7 +31,7 @@ check: setup  ## style, types, floors of the house, viewer, lock, leaks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	@.ci/viewer
-	$(BIN)/python -m pytest -q tests/house
+	$(BIN)/python -m pytest -q tests/house tests/integration/serve/test_reference.py
 
 lock:  ## write requirements.lock again, after a change of dependencies; needs the network
 	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --all-extras --strip-extras --no-header \

@@ -17,8 +17,11 @@ class ArchiveSettings:
     s3_endpoint: str = ""
     """Address of an S3-compatible store; empty: Amazon's."""
     s3_region: str = "us-east-1"
+    """Region that requests are signed for; most stores that are not Amazon's accept any."""
     s3_access_key: str = ""
+    """Who asks; best given by the environment."""
     s3_secret_key: str = ""
+    """Proof of who asks; best given by the environment, never shown."""
     instance_limit_bytes: int = 1 << 40
     """Largest instance taken in; a slide of 100 GB is real, a terabyte is a mistake."""
     reserve_bytes: int = 1 << 30

@@ -58,6 +58,7 @@ class JobSettings:
     backoff_s: float = 2.0
     """Wait after the first failure; doubled each time."""
     backoff_limit_s: float = 600.0
+    """Longest wait between two attempts: what was repaired is tried again within this time."""
     poll_s: float = 0.5
     """Pause of an idle runner."""
 

@@ -106,6 +106,21 @@ def import_(
 
 
 @app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where drawings and the archive of the demonstration go.")] = Path(
+        "demo-data"
+    ),
+    port: Annotated[int, typer.Option(help="First port to try.")] = 8080,
+    small: Annotated[bool, typer.Option("--small", help="Draw small slides, for a quick look or a test.")] = False,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+) -> None:
+    """Draw slides, store them, serve them and say what to click; all patients are invented."""
+    from lamelle.ops.demo import run
+
+    run.main(folder, port=port, size="small" if small else "full", browser=browser)
+
+
+@app.command()
 def verify(data: Data = None, file: File = None) -> None:
     """Read every kept byte and compare it with the catalogue."""
     from lamelle.archive import reconcile

@@ -1,0 +1,67 @@
+"""The command line: exit codes, sentences instead of tracebacks, an import that says what it did."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lamelle import __version__
+from lamelle.base import telemetry
+from lamelle.ops import cli
+
+
+@pytest.fixture(autouse=True)
+def unchanged_logging(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry, "configure", lambda *_: None)
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(cli.app, list(arguments))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+def test_version() -> None:
+    assert run("version") == (0, f"{__version__}\n")
+
+
+def test_wrong_use_is_2() -> None:
+    assert run("serve", "--nonsense")[0] == 2
+    assert run("import")[0] == 2
+
+
+def test_settings_are_shown_with_their_variables(tmp_path: Path) -> None:
+    status, text = run("settings", "--data", str(tmp_path))
+    assert status == 0
+    assert "serve.port" in text and "LAMELLE_SERVE_PORT" in text
+
+
+def test_an_empty_archive_is_sound_and_can_be_rebuilt(tmp_path: Path) -> None:
+    for command in ("verify", "rebuild"):
+        status, text = run(command, "--data", str(tmp_path / "data"))
+        assert (status, "0 instances, 0 bytes: sound" in text) == (0, True)
+
+
+def test_an_import_says_what_became_of_the_files(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "broken.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"nothing more")
+    status, text = run("import", "--data", str(tmp_path / "data"), str(tmp_path / "in"))
+    assert status == 1
+    assert "refused" in text
+
+
+def test_an_error_of_ours_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["lamelle", "serve", "--data", str(tmp_path), "--host", "0.0.0.0"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("lamelle: ") and said.endswith("(not_loopback)\n") and said.count("\n") == 1
+    monkeypatch.setenv("LAMELLE_SERVE_PORT", "x")
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
