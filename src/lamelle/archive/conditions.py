@@ -34,6 +34,8 @@ MODALITIES = ("00080061",)
 MODALITY = ("00080060",)
 STUDY_DATE = ("00080020",)
 AVAILABILITY = ("00080056",)
+NONE: ColumnElement[str] = sa.literal_column("''")
+_PARTIAL = frozenset({"instance.container_id", "instance.pyramid_uid"})
 IGNORED = frozenset({("00080005",), ("00081190",)})
 """The query's own character set, and what a door computes: nothing to match."""
 
@@ -57,6 +59,8 @@ class Plan:
     """A query as conditions for each level, and the rest."""
 
     where: dict[Level, list[Condition]] = field(default_factory=lambda: {level: [] for level in Level})
+    words: list[sa.Select[Any]] = field(default_factory=list)
+    """The ids of studies with each of the words asked for."""
     rest: list[tuple[Path, Criterion]] = field(default_factory=list)
     counted: list[Condition] | None = field(default_factory=list)
     """The same conditions on the tally; None when it can't count them."""
@@ -103,6 +107,10 @@ def _add(conn: sa.Connection, made: Plan, path: Path, criterion: Criterion) -> N
         made.counted = None
         return
     level, attribute = COLUMNS[path]
+    if isinstance(criterion, Words):
+        made.words += _words(attribute.column, criterion.beginnings)
+        made.counted = None
+        return
     condition, exact = _condition(conn, TABLES[level], attribute, criterion)
     made.where[level].append(condition)
     if not exact:
@@ -149,7 +157,9 @@ def _condition(
         case Equal(texts=texts) if attribute.kind is Kind.MANY:
             return sa.or_(*(_holds(conn, column, text) for text in texts)), True
         case Equal(texts=texts):
-            return column.in_(texts) if len(texts) > 1 else column == texts[0], True
+            # The partial indexes are used only where the query says what they leave out.
+            there = [column != NONE] if f"{table.name}.{attribute.column}" in _PARTIAL else []
+            return sa.and_(*there, column.in_(texts) if len(texts) > 1 else column == texts[0]), True
         case Pattern(pattern=pattern) if attribute.kind is Kind.MANY:
             return wild(column, f"*\\{pattern}\\*"), False
         case Pattern(pattern=pattern):
@@ -166,7 +176,7 @@ def _condition(
         case Name():
             return _name(conn, table, attribute.column, criterion), True
         case Words(beginnings=beginnings):
-            return _words(attribute.column, beginnings), True
+            return study.c.id.in_(sa.intersect(*_words(attribute.column, beginnings))), True
     raise AssertionError(criterion)
 
 
@@ -202,22 +212,14 @@ def _name(conn: sa.Connection, table: sa.Table, column: str, criterion: Name) ->
     if len(criterion.patterns) > 1:
         return sa.and_(first, wild(other, criterion.others))
     # Where no name has a second group, the index on the first answers alone.
-    if conn.execute(sa.select(table.c.id).where(other != "").limit(1)).first() is None:
+    if conn.execute(sa.select(table.c.id).where(other != NONE).limit(1)).first() is None:
         return first
-    return sa.or_(first, sa.and_(other != "", wild(other, f"*={criterion.patterns[0]}=*")))
+    return sa.or_(first, sa.and_(other != NONE, wild(other, f"*={criterion.patterns[0]}=*")))
 
 
-def _words(role: str, beginnings: tuple[str, ...]) -> Condition:
-    return sa.and_(
-        *(
-            study.c.id.in_(
-                sa.select(name_word.c.study_id).where(
-                    name_word.c.role == role, name_word.c.word >= beginning, name_word.c.word < after(beginning)
-                )
-            )
-            for beginning in beginnings
-        )
-    )
+def _words(role: str, beginnings: tuple[str, ...]) -> list[sa.Select[Any]]:
+    there = sa.select(name_word.c.study_id).where(name_word.c.role == role)
+    return [there.where(name_word.c.word >= text, name_word.c.word < after(text)) for text in beginnings]
 
 
 def _glob(column: ColumnElement[Any], pattern: str) -> Condition:
@@ -240,23 +242,28 @@ def selected(level: Level, made: Plan, study_uid: str | None, series_uid: str | 
         where[Level.STUDY] = [*where[Level.STUDY], study.c.uid == study_uid]
     if series_uid is not None:
         where[Level.SERIES] = [*where[Level.SERIES], series.c.uid == series_uid]
+    below = where[Level.SERIES], where[Level.INSTANCE]
     if level is Level.STUDY:
         query = sa.select(study.c.id).where(*where[Level.STUDY])
-        if where[Level.SERIES] or where[Level.INSTANCE]:
-            inner = sa.select(series.c.study_id).where(*where[Level.SERIES])
-            if where[Level.INSTANCE]:
-                inner = inner.join(instance, instance.c.series_id == series.c.id).where(*where[Level.INSTANCE])
-            query = query.where(study.c.id.in_(inner))
-        return query
-    if level is Level.SERIES:
+        if all(below):
+            both = sa.select(series.c.study_id).join(instance, instance.c.series_id == series.c.id)
+            query = query.where(study.c.id.in_(both.where(*below[0], *below[1])))
+        elif any(below):
+            table = series if below[0] else instance
+            query = query.where(study.c.id.in_(sa.select(table.c.study_id).where(*below[0], *below[1])))
+    elif level is Level.SERIES:
         query = sa.select(series.c.id).join(study, study.c.id == series.c.study_id)
         query = query.where(*where[Level.STUDY], *where[Level.SERIES])
         if where[Level.INSTANCE]:
             query = query.where(series.c.id.in_(sa.select(instance.c.series_id).where(*where[Level.INSTANCE])))
-        return query
-    query = sa.select(instance.c.id).join(series, series.c.id == instance.c.series_id)
-    query = query.join(study, study.c.id == series.c.study_id)
-    return query.where(*where[Level.STUDY], *where[Level.SERIES], *where[Level.INSTANCE])
+    else:
+        query = sa.select(instance.c.id).join(series, series.c.id == instance.c.series_id)
+        query = query.join(study, study.c.id == series.c.study_id)
+        query = query.where(*where[Level.STUDY], *where[Level.SERIES], *where[Level.INSTANCE])
+    if made.words:  # joined, so that the words lead and not the order of results
+        words = sa.intersect(*made.words).subquery() if len(made.words) > 1 else made.words[0].distinct().subquery()
+        query = query.join(words, words.c.study_id == study.c.id)
+    return query
 
 
 _LAST = 1 << 62

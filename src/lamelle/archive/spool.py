@@ -108,6 +108,12 @@ class SpoolFolder:
                     os.close(held)
         return count
 
+    def free_bytes(self) -> int:
+        """Room left where spools are written."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        found = os.statvfs(self._folder)
+        return found.f_bavail * found.f_frsize
+
     def close(self) -> None:
         """Give the sub-folder up."""
         with self._lock:

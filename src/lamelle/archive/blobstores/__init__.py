@@ -15,4 +15,16 @@ def connect(settings: ArchiveSettings) -> BlobStore:
         from lamelle.archive.blobstores.files import FileStore
 
         return FileStore(Path(unquote(url.path)))
+    if url.scheme == "s3" and url.netloc:
+        from lamelle.archive.blobstores import s3
+
+        return s3.connect(
+            url.netloc,
+            url.path.strip("/"),
+            spool=settings.data_dir / "spool",
+            endpoint=settings.s3_endpoint,
+            region=settings.s3_region,
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key,
+        )
     raise Invalid("bad_blob_url", "the blob store is a file: or s3: address")

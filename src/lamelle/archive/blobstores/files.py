@@ -4,7 +4,7 @@ The spool lies in the same filesystem, so placing moves no byte.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from errno import EMLINK, ENOTSUP, EPERM
@@ -59,6 +59,8 @@ class FileStore:
         except OSError as error:
             raise unavailable(error) from error
         self._spools = SpoolFolder(root / SPOOL)
+        self._sure: set[Path] = {root}
+        """Folders whose own entry is known to be durable; another process may have made one and not yet synced it."""
 
     def spool(self) -> Spool:
         return self._spools.new()
@@ -71,12 +73,12 @@ class FileStore:
             touched: dict[Path, None] = {}
             for spool, key in items:
                 path = self._path(key)
-                touched |= dict.fromkeys(_make_missing(path.parent, self._root))
+                touched |= dict.fromkeys(self._make_folders(path.parent))
                 placed.append(_link(spool.path, path))
                 touched[path.parent] = None
-            for folder in touched:
-                _sync_folder(folder)
+            self._sync(touched)
         except OSError as error:
+            self._sure = {self._root}
             raise unavailable(error) from error
         return placed
 
@@ -93,12 +95,11 @@ class FileStore:
         beside = spool.path.with_suffix(".replace")
         try:
             os.fdatasync(spool.fileno())
-            made = _make_missing(path.parent, self._root)
+            made = self._make_folders(path.parent)
             if not self.holds(spool, key):
                 _link(spool.path, beside)
                 beside.replace(path)
-            for folder in {*made, path.parent}:
-                _sync_folder(folder)
+            self._sync([*made, path.parent])
         except OSError as error:
             raise unavailable(error) from error
 
@@ -158,14 +159,30 @@ class FileStore:
                         yield BlobInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def free_bytes(self) -> int | None:
-        found = os.statvfs(self._root)
-        return found.f_bavail * found.f_frsize
+        return self._spools.free_bytes()
 
     def reap(self) -> int:
         return self._spools.reap()
 
     def close(self) -> None:
         self._spools.close()
+
+    def _make_folders(self, folder: Path) -> Sequence[Path]:
+        """Make a folder and its parents; the folders that must be synced for its entry to last."""
+        unsure = []
+        while folder not in self._sure:
+            unsure.append(folder)
+            folder = folder.parent
+        for missing in reversed(unsure):
+            missing.mkdir(exist_ok=True)
+        return [made.parent for made in unsure]
+
+    def _sync(self, folders: Iterable[Path]) -> None:
+        """Sync folders once each; those below a synced one are then sure."""
+        each = dict.fromkeys(folders)
+        for folder in each:
+            _sync_folder(folder)
+        self._sure |= each.keys()
 
     def _path(self, key: str) -> Path:
         parts = PurePosixPath(key).parts
@@ -189,22 +206,11 @@ def _link(source: Path, target: Path) -> bool:
     return True
 
 
-def _make_missing(folder: Path, root: Path) -> list[Path]:
-    """Make a folder and its parents; the folders in which one was made, which must be synced."""
-    made: list[Path] = []
-    while folder != root and not folder.is_dir():
-        made.append(folder)
-        folder = folder.parent
-    for missing in reversed(made):
-        missing.mkdir(exist_ok=True)
-    return [missing.parent for missing in made]
-
-
 def _make_durably(root: Path) -> None:
-    missing = [root, *root.parents]
-    top = next(folder for folder in missing if folder.is_dir())
-    for folder in _make_missing(root, top):
-        _sync_folder(folder)
+    missing = [folder for folder in (root, *root.parents) if not folder.is_dir()]
+    root.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:
