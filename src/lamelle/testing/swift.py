@@ -3,8 +3,8 @@
 It lives in a virtual environment of its own under .cache, since its pins are not ours.
 """
 
+import getpass
 import http.client
-import os
 import shutil
 import socket
 import subprocess
@@ -98,7 +98,7 @@ def running(binaries: Path, folder: Path) -> Iterator[Server]:
     for name in ("etc", "dev/d1", "cache"):
         (folder / name).mkdir(parents=True)
     ports = dict(zip((*SERVERS, "proxy", "nothing"), _free_ports(5), strict=True))
-    facts = {"folder": folder, "user": os.environ.get("USER") or "root", "nothing": ports["nothing"]}
+    facts = {"folder": folder, "user": getpass.getuser(), "nothing": ports["nothing"]}
     etc = folder / "etc"
     (etc / "swift.conf").write_text(_CONF)
     for name in SERVERS:
@@ -109,10 +109,14 @@ def running(binaries: Path, folder: Path) -> Iterator[Server]:
     processes = []
     try:
         for name in (*SERVERS, "proxy"):
-            command = [binaries / f"swift-{name}-server", etc / f"{name}.conf"]
+            command: list[str | Path] = [
+                "env",
+                f"SWIFT_DIR={etc}",
+                binaries / f"swift-{name}-server",
+                etc / f"{name}.conf",
+            ]
             with (folder / f"{name}.log").open("wb") as log:
-                environment = {**os.environ, "SWIFT_DIR": str(etc)}
-                processes.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
+                processes.append(subprocess.Popen(command, stdout=log, stderr=log))
         _wait(ports["proxy"])
         yield Server(f"http://127.0.0.1:{ports['proxy']}")
     finally:
