@@ -38,6 +38,9 @@ def explicit_little(data: bytes, transfer_syntax: str, frames: Callable[[], list
 
 def _rewritten(data: bytes, syntax: str, frames: Callable[[], list[bytes]] | None) -> bytes:
     dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+    for tag in [tag for tag in dataset.keys() if tag >> 16 == 0xFFFE]:  # noqa: SIM118 - iterating reads the values
+        # Items and delimiters astray between elements, as some writers leave them behind pixel data.
+        del dataset[tag]
     known = transfer.lookup(syntax)
     little = known is None or known.little
     # Raw elements would be copied in their old encoding: reading each one makes it a value.
