@@ -8,8 +8,8 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator, MutableMapping, Sequence
-from contextlib import contextmanager
+from collections.abc import MutableMapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -32,10 +32,9 @@ def configure(level: str = "info", form: str = "auto", stream: TextIO | None = N
     severity = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _add_process,
+            _add_circumstances,
             structlog.dev.ConsoleRenderer(colors=stream.isatty()) if readable else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(severity),
@@ -49,8 +48,10 @@ def configure(level: str = "info", form: str = "auto", stream: TextIO | None = N
     logging.getLogger("_granian").setLevel(severity)
 
 
-def _add_process(logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def _add_circumstances(logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     line["pid"] = os.getpid()
+    if found := request.get():
+        line.setdefault("request", found)
     return line
 
 
@@ -59,11 +60,8 @@ def log(event: str, *, level: str = "info", **facts: Any) -> None:
     getattr(structlog.get_logger(), level)(event, **facts)
 
 
-@contextmanager
-def bound(**facts: Any) -> Iterator[None]:
-    """Facts on every line logged inside, such as the request's id."""
-    with structlog.contextvars.bound_contextvars(**facts):
-        yield
+request: ContextVar[str] = ContextVar("request", default="")
+"""Identifier of the request being answered; stands on every line logged meanwhile."""
 
 
 def trace(error: BaseException) -> dict[str, Any]:
@@ -154,3 +152,14 @@ class Histogram:
             )
             child = self._children[values] = self._metric.labels(*values) if values else self._metric
         child.observe(value)
+
+    def merge(self, counts: Sequence[int], total: float, *values: str) -> None:
+        """Record many values at once: how many fell in each bucket (the last: above all), and their sum."""
+        self._metric = self._metric or prometheus_client.Histogram(
+            self.name, self.about, self.labels, buckets=self.buckets
+        )
+        child = self._metric.labels(*values) if values else self._metric
+        child._sum.inc(total)  # prometheus-client has no public way to add many; a test compares with observe
+        for bucket, count in zip(child._buckets, counts, strict=True):
+            if count:
+                bucket.inc(count)

@@ -1,8 +1,11 @@
 """Requests counted, timed, named and logged on their way in; /metrics. What is counted lives with who counts it."""
 
+import asyncio
+import itertools
 import re
 import time
 import uuid
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -31,7 +34,28 @@ MOST_ROUTES: Final = 300
 TILE_ROUTES: Final = ("/frames/*", "/tiles/*/*", "/thumbnail", "/assets/*")
 """Routes asked thousands of times by one look at a slide."""
 UID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){2,}")
+FLUSH_S: Final = 0.5
+"""A tile takes some 30 microseconds, and four writes to shared counters would be a third of it: they are gathered."""
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class Tally:
+    """Requests of one route, method and status since the last flush."""
+
+    __slots__ = ("buckets", "count", "received", "sent", "took_s")
+
+    def __init__(self) -> None:
+        self.count = self.sent = self.received = 0
+        self.took_s = 0.0
+        self.buckets = [0] * (len(LATENCY.buckets) + 1)
+
+    def add(self, took_s: float, sent: int, received: int) -> None:
+        """One more."""
+        self.count += 1
+        self.sent += sent
+        self.received += received
+        self.took_s += took_s
+        self.buckets[bisect_left(LATENCY.buckets, took_s)] += 1
 
 
 class Observed:
@@ -43,13 +67,17 @@ class Observed:
         self._words = frozenset(words) | {""}
         self._access_log = access_log
         self._routes: set[str] = set()
+        self._pending: dict[tuple[str, str, int], Tally] = {}
+        self._flushing = False
+        self._process = uuid.uuid4().hex[:8].encode()
+        self._numbers = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         start = time.perf_counter()
-        request_id = _request_id(scope)
+        request_id = self._request_id(scope)
         status, sent, received = 0, 0, 0
 
         async def counted_send(message: Message) -> None:
@@ -68,8 +96,11 @@ class Observed:
             return message
 
         try:
-            with telemetry.bound(request=request_id.decode()):
+            token = telemetry.request.set(request_id.decode())
+            try:
                 await self._app(scope, counted_receive, counted_send)
+            finally:
+                telemetry.request.reset(token)
         except Exception as error:  # noqa: BLE001  the outermost line of a request: it answers and tells
             telemetry.log("http.crashed", level="error", request=request_id.decode(), **telemetry.trace(error))
             if status == 0:
@@ -77,15 +108,23 @@ class Observed:
         finally:
             self._record(scope, status, time.perf_counter() - start, sent, received, request_id)
 
+    def _request_id(self, scope: Scope) -> bytes:
+        """The client's X-Request-ID when it is harmless, else a new one."""
+        for name, value in scope["headers"]:
+            if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+                return bytes(value)
+        return b"%s%08x" % (self._process, next(self._numbers))
+
     def _record(self, scope: Scope, status: int, took_s: float, sent: int, received: int, request_id: bytes) -> None:
         route = self.route(scope["path"])
         method = scope["method"] if scope["method"] in METHODS else "other"
-        REQUESTS.add(1, route, method, str(status))
-        LATENCY.observe(took_s, route)
-        if sent:
-            SENT.add(sent, route)
-        if received:
-            RECEIVED.add(received, route)
+        tally = self._pending.get((route, method, status))
+        if tally is None:
+            tally = self._pending[route, method, status] = Tally()
+        tally.add(took_s, sent, received)
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
         if self._worth_a_line(route, method, status):
             telemetry.log(
                 "http.answered",
@@ -98,6 +137,18 @@ class Observed:
                 sent=sent,
                 received=received,
             )
+
+    def flush(self) -> None:
+        """Hand what was tallied to the counters that the workers share."""
+        self._flushing = False
+        pending, self._pending = self._pending, {}
+        for (route, method, status), tally in pending.items():
+            REQUESTS.add(tally.count, route, method, str(status))
+            LATENCY.merge(tally.buckets, tally.took_s, route)
+            if tally.sent:
+                SENT.add(tally.sent, route)
+            if tally.received:
+                RECEIVED.add(tally.received, route)
 
     def route(self, path: str) -> str:
         """The path with `*` for whatever is not a name of the interface."""
@@ -130,14 +181,6 @@ class Observed:
 def crashed(request: Request | None, error: Exception) -> Response:
     """The answer to a request that found a bug; the log tells more, under the answer's X-Request-ID."""
     return http.problem(500, "internal_error", "Lamelle failed; its log tells more under this answer's X-Request-ID")
-
-
-def _request_id(scope: Scope) -> bytes:
-    """The client's X-Request-ID when it is harmless, else a new one."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
-            return bytes(value)
-    return uuid.uuid4().hex[:16].encode()
 
 
 def _is_number(part: str) -> bool:

@@ -32,8 +32,9 @@ def parsed(stream: io.StringIO) -> list[dict[str, Any]]:
 
 
 def test_a_line_is_one_json_object_with_its_facts(lines: io.StringIO) -> None:
-    with telemetry.bound(request="r1"):
-        telemetry.log("instance_stored", size=12)
+    token = telemetry.request.set("r1")
+    telemetry.log("instance_stored", size=12)
+    telemetry.request.reset(token)
     (line,) = parsed(lines)
     assert line["event"] == "instance_stored"
     assert (line["size"], line["request"], line["level"]) == (12, "r1", "info")
@@ -76,3 +77,22 @@ def test_counters_are_declared_at_once_and_registered_on_first_use() -> None:
     assert prometheus_client.REGISTRY.get_sample_value("lamelle_test_sheep_total", {"colour": "black"}) == 3
     assert prometheus_client.REGISTRY.get_sample_value("lamelle_test_leaps_seconds_bucket", {"le": "2.0"}) == 1
     del telemetry.declared["lamelle_test_sheep_total"], telemetry.declared["lamelle_test_leaps_seconds"]
+
+
+def test_many_values_at_once_count_as_one_by_one() -> None:
+    one = telemetry.Histogram("lamelle_test_one_seconds", "One by one.", ("kind",), (1, 2))
+    many = telemetry.Histogram("lamelle_test_many_seconds", "At once.", ("kind",), (1, 2))
+    for value in (0.5, 1.0, 1.5, 7.0):
+        one.observe(value, "x")
+    many.merge([2, 1, 1], 10.0, "x")
+
+    def told(name: str) -> dict[str, float]:
+        found = [metric for metric in prometheus_client.REGISTRY.collect() if metric.name == name]
+        return {
+            sample.name.removeprefix(name) + str(sample.labels): sample.value
+            for sample in found[0].samples
+            if not sample.name.endswith("created")
+        }
+
+    assert told("lamelle_test_one_seconds") == told("lamelle_test_many_seconds")
+    del telemetry.declared["lamelle_test_one_seconds"], telemetry.declared["lamelle_test_many_seconds"]

@@ -61,7 +61,9 @@ def test_a_request_is_counted_with_its_bytes() -> None:
         await send({"type": "http.response.start", "status": 201, "headers": []})
         await send({"type": "http.response.body", "body": b"123"})
 
-    sent = ask(Observed(echo, ["counted"], "none"), "/counted/1")
+    app = Observed(echo, ["counted"], "none")
+    sent = ask(app, "/counted/1")
+    app.flush()
     value = prometheus_client.REGISTRY.get_sample_value
     labels = {"route": "/counted/*"}
     assert value("lamelle_requests_total", {**labels, "method": "GET", "status": "201"}) == 1
