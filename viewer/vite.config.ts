@@ -32,6 +32,19 @@ export default defineConfig({
     target: "es2022",
     chunkSizeWarningLimit: 900,
     modulePreload: { polyfill: false },
+    manifest: "chunks.json",
+    rolldownOptions: {
+      output: {
+        // Few files: what every page needs, what reading needs, what the lists need.
+        codeSplitting: {
+          groups: [
+            { name: "base", test: /node_modules\/(react|react-dom|scheduler|use-sync-external-store|i18next|react-i18next|@tanstack\/(?!.*virtual))/ },
+            { name: "common", test: /src\/(data|math|tools)\// },
+            { name: "openseadragon", test: /node_modules\/openseadragon/ },
+          ],
+        },
+      },
+    },
   },
   server: { proxy: { "/api": server, "/dicomweb": server } },
   test: { include: ["tests/**/*.test.ts"], environment: "node" },

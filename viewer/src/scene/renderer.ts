@@ -2,14 +2,20 @@
 
 const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
 
-let found: "canvas" | "webgl" | undefined;
+type Drawer = "canvas" | "webgl";
 
-export function drawer(): "canvas" | "webgl" {
-  found ??= detect();
+const KEPT = "lamelle.drawer";
+
+/** Asking takes a tenth of a second on a weak machine, so the answer is kept for this browser. */
+export function drawer(): Drawer {
+  const [browser, kept] = (localStorage.getItem(KEPT) ?? "").split("\n");
+  if (browser === navigator.userAgent && (kept === "canvas" || kept === "webgl")) return kept;
+  const found = detect();
+  localStorage.setItem(KEPT, `${navigator.userAgent}\n${found}`);
   return found;
 }
 
-function detect(): "canvas" | "webgl" {
+function detect(): Drawer {
   const canvas = document.createElement("canvas");
   const gl = canvas.getContext("webgl2") ?? canvas.getContext("webgl");
   if (!gl) return "canvas";

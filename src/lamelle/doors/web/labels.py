@@ -7,13 +7,13 @@ from starlette.responses import Response
 
 from lamelle.archive.store import Archive
 from lamelle.base.errors import NotFound
-from lamelle.doors.web.slides import Slides
+from lamelle.doors.web.slides import slides_of
 from lamelle.doors.web.tiles import Tiles
 
 
 def router(archive: Archive) -> APIRouter:
     routes = APIRouter()
-    slides, tiles = Slides(archive), Tiles(archive)
+    slides, tiles = slides_of(archive), Tiles(archive)
 
     @routes.get("/slides/{series_uid}/{image}", response_class=Response)
     def associated(series_uid: str, image: Literal["label", "overview"]) -> Response:

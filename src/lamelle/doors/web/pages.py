@@ -3,8 +3,10 @@
 Any address that is no file answers the one page, which reads the address itself.
 """
 
+import json
 import secrets
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -12,10 +14,12 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lamelle.dicom.uids import is_uid
 from lamelle.doors import http
 
 STATIC: Final = Path(__file__).parent / "static"
 LONGEST_NAME: Final = 255
+CHUNKS: Final = "chunks.json"
 NONCE: Final = "__CSP_NONCE__"
 MEDIA_TYPES: Final[Mapping[str, str]] = {
     ".css": "text/css; charset=utf-8",
@@ -68,20 +72,57 @@ def _response(root: Path, scope: Scope) -> Response:
     path = (root / name).resolve()
     if name and path.is_relative_to(root) and path.suffix in MEDIA_TYPES and path.name != "index.html":
         return _file(path, name, Headers(scope=scope)) if path.is_file() else _missing()
-    return _page(root)
+    return _page(root, name)
 
 
 def _missing() -> Response:
     return http.problem(404, "no_such_page", "there is nothing at this address")
 
 
-def _page(root: Path) -> Response:
+def _page(root: Path, name: str) -> Response:
     index = root / "index.html"
     if not index.is_file():
         return Response(NOT_BUILT, 503, media_type="text/plain")
     nonce = secrets.token_urlsafe(16)
     headers = {**SECURITY, "content-security-policy": policy(nonce), "cache-control": "no-store"}
-    return Response(index.read_text().replace(NONCE, nonce), headers=headers, media_type="text/html")
+    text = index.read_text().replace("</head>", f"{_early(root, name)}</head>", 1)
+    return Response(text.replace(NONCE, nonce), headers=headers, media_type="text/html")
+
+
+def _early(root: Path, name: str) -> str:
+    """Links to what the page of a slide will ask for, so that the browser fetches it while the first code runs."""
+    kind, _, uid = name.partition("/")
+    if kind != "slides" or not is_uid(uid):
+        return ""
+    code = "".join(
+        f'<link rel="modulepreload" href="/{file}" nonce="{NONCE}">' if file.endswith(".js") else _style(file)
+        for file in chunks(root / CHUNKS, "src/pages/SlidePage.tsx")
+    )
+    return f'{code}<link rel="preload" as="fetch" crossorigin href="/api/slides/{uid}">'
+
+
+def _style(file: str) -> str:
+    return f'<link rel="preload" as="style" href="/{file}">'
+
+
+@lru_cache(8)
+def chunks(manifest: Path, entry: str) -> tuple[str, ...]:
+    """The built files one source file needs, itself first; none if the viewer was built without a list of them."""
+    if not manifest.is_file():
+        return ()
+    built = json.loads(manifest.read_text())
+    found: dict[str, None] = {}
+
+    def take(key: str) -> None:
+        chunk = built.get(key)
+        if chunk and chunk["file"] not in found:
+            found[chunk["file"]] = None
+            found.update(dict.fromkeys(chunk.get("css", ())))
+            for below in chunk.get("imports", ()):
+                take(below)
+
+    take(entry)
+    return tuple(found)
 
 
 def _file(path: Path, name: str, request: Headers) -> Response:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -33,6 +34,12 @@ class Known:
     head: dict[str, Any]
     version: str
     read_at: float
+
+
+@lru_cache(4)
+def slides_of(archive: Archive) -> "Slides":
+    """The slides all parts of this door share for an archive."""
+    return Slides(archive)
 
 
 class Slides:
@@ -75,7 +82,7 @@ class Slides:
 
 def router(archive: Archive) -> APIRouter:
     routes = APIRouter()
-    slides = Slides(archive)
+    slides = slides_of(archive)
 
     @routes.get("/slides/{series_uid}")
     def slide(series_uid: str, response: Response) -> Slide:

@@ -15,7 +15,7 @@ from lamelle.base.errors import Invalid, NotFound, TooLarge
 from lamelle.dicom.slide import first, values
 from lamelle.doors.web import reading
 from lamelle.doors.web.models import SeriesItem, SlideCard, Study, StudyItem, StudyPage
-from lamelle.doors.web.slides import Slides
+from lamelle.doors.web.slides import Slides, slides_of
 
 STUDY: Final = frozenset(
     f"{tag:08X}"
@@ -34,7 +34,7 @@ MERGED: Final = 200
 
 def router(archive: Archive) -> APIRouter:
     routes = APIRouter()
-    slides = Slides(archive)
+    slides = slides_of(archive)
 
     @routes.get("/studies")
     def studies(

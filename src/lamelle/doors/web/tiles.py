@@ -22,7 +22,7 @@ from lamelle.dicom import pixels, render
 from lamelle.dicom.jpeg import for_browsers
 from lamelle.dicom.slide import Image, Piece, Pyramid
 from lamelle.doors import http
-from lamelle.doors.web.slides import Known, Slides
+from lamelle.doors.web.slides import Known, slides_of
 
 PREFIX: Final = "/api/slides/"
 FOR_EVER: Final = b"private, max-age=31536000, immutable"
@@ -113,7 +113,7 @@ class Tiles:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-        self._slides = Slides(archive)
+        self._slides = slides_of(archive)
         self._rendered: OrderedDict[Wanted, bytes] = OrderedDict()
         self._size = 0
         self._plain: dict[str, bool] = {}
