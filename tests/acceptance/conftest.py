@@ -19,7 +19,6 @@ from lamelle.testing.node import Node
 from lamelle.testing.pictures import SlideShape
 
 STATIC = Path(__file__).parents[2] / "src/lamelle/doors/web/static"
-SIZE = {"width": 1280, "height": 800}
 ALONE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 BIOPSY = {"PatientName": "Martin^Zoé", "AccessionNumber": "26B0001", "StudyDescription": "Biopsie"}
 SMEAR = {"PatientName": "Durand^Paul", "AccessionNumber": "26C0002", "StudyDescription": "Frottis"}
@@ -71,7 +70,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         pytest.skip("the viewer is not built: pip install . (or npm run build in viewer/)")
     data = tmp_path_factory.mktemp("acceptance") / "data"
     archive = Archive.open(ArchiveSettings(data, reserve_bytes=0))
-    stored(archive, pictures.slide("biopsy", "he", **BIOPSY, SeriesNumber=1))
+    stored(archive, pictures.slide("biopsy", "he", SlideShape(), **BIOPSY, SeriesNumber=1))
     stored(archive, pictures.slide("biopsy", "pas", SlideShape(1200, 900), **BIOPSY, SeriesNumber=2))
     stored(archive, pictures.slide("smear", "pap", SlideShape(1200, 900, planes=3), **SMEAR))
     stored(archive, [ct(number) for number in range(1, 6)])
@@ -100,7 +99,9 @@ def complaints() -> list[str]:
 @pytest.fixture
 def page(browser: Browser, served: Served, complaints: list[str]) -> Iterator[Page]:
     """A page that complains of errors, of refused requests and of any other host."""
-    context = browser.new_context(viewport=SIZE, base_url=served.url, locale="fr-FR", reduced_motion="reduce")
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 800}, base_url=served.url, locale="fr-FR", reduced_motion="reduce"
+    )
     opened = context.new_page()
     opened.set_default_timeout(15_000)
     opened.on("console", lambda message: _hear(message, complaints))

@@ -50,7 +50,7 @@ def test_english_by_one_click_and_for_next_time(page: Page) -> None:
 def test_light_theme_for_the_lists(page: Page) -> None:
     page.goto("/")
     page.get_by_role("button", name="Thème clair").click()
-    assert page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor") == "rgb(246, 247, 249)"
+    assert page.locator(".lists").evaluate("lists => getComputedStyle(lists).backgroundColor") == "rgb(246, 247, 249)"
 
 
 def test_a_case_by_keyboard_alone(page: Page, served: Served) -> None:

@@ -49,8 +49,6 @@ function Waiting({ series }: { series: string }) {
   );
 }
 
-/** As in reading.css: the placeholder must lie where the slide will. */
-const DOCK = 76;
 const PANELS = ["strip", "map", "label", "info"] as const;
 type PanelName = (typeof PANELS)[number];
 type Open = Record<PanelName, boolean>;
@@ -93,7 +91,6 @@ function Reader({ slide }: { slide: Slide }) {
     const made = new Scene({
       element: stage.current!,
       navigator: map.current!,
-      dock: DOCK,
       slide,
       layer,
       view: search,
@@ -144,7 +141,6 @@ function Reader({ slide }: { slide: Slide }) {
     previous: () => go(siblings[index - 1]?.uid),
     share,
     back: () => void navigate({ to: "/studies/$study", params: { study: slide.study_uid } }),
-    blocked: help,
   });
   useFineFocus(stage, plane);
 
@@ -337,7 +333,6 @@ type Keys = {
   share: () => void;
   help: () => void;
   back: () => void;
-  blocked: boolean;
 };
 
 function useKeys(keys: Keys) {
@@ -346,8 +341,8 @@ function useKeys(keys: Keys) {
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       const now = latest.current;
-      const field = event.target instanceof HTMLElement && event.target.closest("input, select, dialog");
-      if (now.blocked || field || event.ctrlKey || event.metaKey || event.altKey) return;
+      const field = event.target instanceof HTMLElement && event.target.closest("input, select");
+      if (document.querySelector("dialog[open]") || field || event.ctrlKey || event.metaKey || event.altKey) return;
       if (act(event, now)) event.preventDefault();
     };
     window.addEventListener("keydown", onKey);

@@ -21,8 +21,6 @@ export type Pointer = { x: number; y: number } | null;
 type Options = {
   element: HTMLElement;
   navigator: HTMLElement;
-  /** Height of the tools at the bottom: the whole slide fits above them. */
-  dock: number;
   slide: Slide;
   layer: Layer;
   view: View;
@@ -41,6 +39,7 @@ export class Scene {
   private readonly shown = new Map<string, OpenSeadragon.TiledImage>();
   private layer: Layer;
   private settled = false;
+  private atHome = true;
   private readonly onState: (state: State) => void;
 
   constructor(options: Options) {
@@ -63,7 +62,7 @@ export class Scene {
       minZoomImageRatio: 0.5,
       maxZoomPixelRatio: 4,
       visibilityRatio: 0.2,
-      viewportMargins: { left: 0, top: 0, right: 0, bottom: options.dock },
+      preserveImageSizeOnResize: true,
       gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
       gestureSettingsPen: { clickToZoom: false, dblClickToZoom: true },
       gestureSettingsTouch: { pinchRotate: true },
@@ -93,8 +92,8 @@ export class Scene {
 
   state(): State {
     const { viewport } = this.viewer;
-    const center = viewport.viewportToImageCoordinates(viewport.getCenter(true));
-    const mmPerPixel = this.baseMm / viewport.viewportToImageZoom(viewport.getZoom(true));
+    const center = this.image.viewportToImageCoordinates(viewport.getCenter(true));
+    const mmPerPixel = this.baseMm / this.image.viewportToImageZoom(viewport.getZoom(true));
     return {
       x: center.x,
       y: center.y,
@@ -106,17 +105,20 @@ export class Scene {
 
   /** Show tissue at a magnification, about the centre of the screen. */
   magnify(magnification: number, immediately = false): void {
+    this.atHome = false;
     const { viewport } = this.viewer;
     viewport.zoomTo(this.zoomAt(magnification), undefined, immediately);
   }
 
   zoomBy(factor: number): void {
+    this.atHome = false;
     this.viewer.viewport.zoomBy(factor);
     this.viewer.viewport.applyConstraints();
   }
 
   /** Move by steps of the screen, whatever the rotation. */
   pan(right: number, down: number): void {
+    this.atHome = false;
     const { viewport } = this.viewer;
     const step = new OpenSeadragon.Point(right * STEP_PX, down * STEP_PX).rotate(-viewport.getRotation(true));
     viewport.panBy(viewport.deltaPointsFromPixels(step));
@@ -132,6 +134,7 @@ export class Scene {
   }
 
   reset(): void {
+    this.atHome = true;
     this.rotateTo(0);
     this.viewer.viewport.goHome();
   }
@@ -139,7 +142,7 @@ export class Scene {
   /** Another plane, optical path or colour of the same area: the new tiles cover the old ones before these go. */
   show(layer: Layer): void {
     this.layer = layer;
-    const wanted = this.image(layer);
+    const wanted = this.imageOf(layer);
     if (wanted) this.reveal(layer);
     else this.add(layer, 1);
   }
@@ -159,16 +162,24 @@ export class Scene {
     const { viewport } = this.viewer;
     if (view.rotation) viewport.setRotation(view.rotation, true);
     if (view.x === undefined || view.y === undefined || view.mag === undefined) return;
+    this.atHome = false;
     viewport.zoomTo(this.zoomAt(view.mag), undefined, true);
-    viewport.panTo(viewport.imageToViewportCoordinates(view.x, view.y), true);
+    viewport.panTo(this.image.imageToViewportCoordinates(view.x, view.y), true);
   }
 
   private zoomAt(magnification: number): number {
-    return this.viewer.viewport.imageToViewportZoom(this.baseMm / mmPerPixelAt(magnification));
+    return this.image.imageToViewportZoom(this.baseMm / mmPerPixelAt(magnification));
   }
 
   private listen(options: Options): void {
     const { viewer } = this;
+    for (const event of ["canvas-drag", "canvas-scroll", "canvas-pinch", "canvas-double-click"] as const) {
+      viewer.addHandler(event, () => {
+        this.atHome = false;
+      });
+    }
+    // A panel that opens must not change the magnification, but the whole slide stays whole.
+    viewer.addHandler("resize", () => this.atHome && viewer.isOpen() && viewer.viewport.goHome(true));
     for (const event of ["animation", "animation-finish", "resize", "rotate"] as const) {
       viewer.addHandler(event, () => this.changed());
     }
@@ -180,8 +191,8 @@ export class Scene {
       element: viewer.canvas,
       moveHandler: (event) => {
         const at = (event as unknown as { position: OpenSeadragon.Point }).position;
-        if (!viewer.isOpen()) return;
-        options.onPointer(viewer.viewport.viewportToImageCoordinates(viewer.viewport.pointFromPixel(at, true)));
+        if (!viewer.isOpen() || viewer.world.getItemCount() === 0) return;
+        options.onPointer(this.image.viewportToImageCoordinates(viewer.viewport.pointFromPixel(at, true)));
       },
       leaveHandler: () => options.onPointer(null),
     });
@@ -201,10 +212,15 @@ export class Scene {
   }
 
   private changed(): void {
-    if (this.viewer.isOpen()) this.onState(this.state());
+    if (this.viewer.isOpen() && this.viewer.world.getItemCount() > 0) this.onState(this.state());
   }
 
-  private image(layer: Layer): OpenSeadragon.TiledImage | undefined {
+  /** Every plane and path lies at the same place, so any image measures for all. */
+  private get image(): OpenSeadragon.TiledImage {
+    return this.viewer.world.getItemAt(0);
+  }
+
+  private imageOf(layer: Layer): OpenSeadragon.TiledImage | undefined {
     return this.shown.get(key(layer));
   }
 
@@ -222,7 +238,7 @@ export class Scene {
   }
 
   private reveal(layer: Layer): void {
-    const wanted = this.image(layer)!;
+    const wanted = this.imageOf(layer)!;
     wanted.setOpacity(1);
     wanted.setPreload(false);
     const { world } = this.viewer;
@@ -242,7 +258,7 @@ export class Scene {
     for (const step of [1, -1]) {
       const plane = this.layer.plane + step;
       const layer = { ...this.layer, plane };
-      if (plane >= 0 && plane < this.pyramid.planes_um.length && !this.image(layer) && this.settled) this.add(layer, 0);
+      if (plane >= 0 && plane < this.pyramid.planes_um.length && !this.imageOf(layer) && this.settled) this.add(layer, 0);
     }
   }
 
@@ -264,6 +280,7 @@ function quietStyles(): void {
   if (document.querySelector(`style[${name}]`)) return;
   const style = document.createElement("style");
   style.setAttribute(name, "true");
+  style.nonce = document.querySelector<HTMLElement>("meta[property=csp-nonce]")?.nonce ?? "";
   document.head.appendChild(style);
 }
 

@@ -26,7 +26,9 @@ const SHORTCUTS: [string, string[]][] = [
 export function Help({ onClose }: { onClose: () => void }) {
   const { t } = useTranslation();
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    dialog.current?.showModal();
+  }, []);
   return (
     <dialog ref={dialog} className="help" aria-label={t("slide.help")} onClose={onClose} onClick={(event) => event.target === dialog.current && onClose()}>
       <header className="panel-head">

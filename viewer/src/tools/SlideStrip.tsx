@@ -10,7 +10,9 @@ import { Thumbnail } from "./Thumbnail";
 export function SlideStrip({ slides, open }: { slides: SlideCard[]; open: string }) {
   const { t } = useTranslation();
   const current = useRef<HTMLAnchorElement>(null);
-  useEffect(() => current.current?.scrollIntoView({ block: "nearest" }), [open]);
+  useEffect(() => {
+    current.current?.scrollIntoView({ block: "nearest" });
+  }, [open]);
   return (
     <nav className="strip" aria-label={t("slide.case")}>
       {slides.map((slide) => (

@@ -95,14 +95,16 @@ def _early(root: Path, name: str) -> str:
     if kind != "slides" or not is_uid(uid):
         return ""
     code = "".join(
-        f'<link rel="modulepreload" href="/{file}" nonce="{NONCE}">' if file.endswith(".js") else _style(file)
+        f'<link rel="modulepreload" crossorigin href="/{file}" nonce="{NONCE}">'
+        if file.endswith(".js")
+        else _style(file)
         for file in chunks(root / CHUNKS, "src/pages/SlidePage.tsx")
     )
     return f'{code}<link rel="preload" as="fetch" crossorigin href="/api/slides/{uid}">'
 
 
 def _style(file: str) -> str:
-    return f'<link rel="preload" as="style" href="/{file}">'
+    return f'<link rel="preload" as="style" crossorigin href="/{file}">'
 
 
 @lru_cache(8)
