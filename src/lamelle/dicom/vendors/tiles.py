@@ -7,8 +7,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lamelle.base.errors import Invalid
 from lamelle.dicom.vendors import codec
@@ -241,8 +243,13 @@ def reduced(parent: Frames | Lazy, size: tuple[int, int], stack: int, samples: i
         # the source's padding must not bleed into the last pixels: repeat the true edge
         high, wide = min(2 * rows, size[1] - 2 * row * rows), min(2 * columns, size[0] - 2 * column * columns)
         whole = np.asarray(fill(whole[:high, :wide], 2 * rows, 2 * columns))
-        quads = whole.reshape(rows, 2, columns, 2, *shape[2:]).astype(np.uint32)
-        result: Pixels = ((quads.sum(axis=(1, 3)) + 2) // 4).astype(whole.dtype)
+        wider: Any = np.uint16 if whole.dtype == np.uint8 else np.uint32
+        total: npt.NDArray[np.uint32] = whole[0::2, 0::2].astype(wider)
+        for y, x in ((0, 1), (1, 0), (1, 1)):
+            total += whole[y::2, x::2]
+        total += 2
+        total >>= 2
+        result: Pixels = total.astype(whole.dtype)
         return result
 
     return Encoded(encoding, rows, columns, stack * half_across * half_down, make)
