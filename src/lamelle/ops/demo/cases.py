@@ -95,9 +95,9 @@ ABDOMEN = Case("26R07802", _PATIENTS[2], 4, "Scanner abdominal")
 LIVER_CT = Case("26R07644", _PATIENTS[6], 9, "Scanner hepatique")
 
 SLIDES = (
-    Slide(BREAST, "B2", "breast", "HE", "HE", 11520, 8192, 0.5, 41),
-    Slide(BREAST, "B2", "breast", "KI67", "Ki-67", 11520, 8192, 0.5, 41),
-    Slide(BREAST, "B2", "breast", "HER2", "HER2", 11520, 8192, 0.5, 41),
+    Slide(BREAST, "B2", "breast", "HE", "HE", 11520, 8192, 0.5, 47),
+    Slide(BREAST, "B2", "breast", "KI67", "Ki-67", 11520, 8192, 0.5, 47),
+    Slide(BREAST, "B2", "breast", "HER2", "HER2", 11520, 8192, 0.5, 47),
     Slide(COLON, "A1", "colon", "HES", "HES", 12288, 9216, 0.25, 3),
     Slide(PROSTATE, "C4", "prostate", "HES", "HES", 16384, 6656, 0.5, 5),
     Slide(SKIN, "A1", "skin", "HE", "HE", 13312, 10240, 0.25, 8),

@@ -23,7 +23,9 @@ def breast(scene: Scene, staining: Staining) -> None:
         places.ellipse(scene, 0.66 * width, 0.52 * height, 0.22 * width, 0.26 * height, 0.4) + scene.noise(420) * 90
     )
     cancer = np.minimum(cancer, scene.tissue)
-    fatty = places.distance_of(scene.noise(1100) + 0.35 * scene.noise(300) - cancer / 700, 0.75, 250)
+    fatty = places.distance_of(
+        scene.noise(1100) + 0.35 * scene.noise(300) + 0.2 * scene.noise(110) - cancer / 700, 1.05, 250
+    )
     fatty = np.minimum(fatty, scene.tissue)
     acini, lobules = _lobules(scene, np.minimum(scene.tissue - 150, np.minimum(-fatty - 60, -cancer - 90)))
     ducts = _ducts(scene, np.minimum(scene.tissue - 200, np.minimum(-fatty - 90, -cancer - 120)))

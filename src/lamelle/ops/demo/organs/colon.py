@@ -22,7 +22,7 @@ def colon(scene: Scene, staining: Staining) -> None:
     width, height = scene.width * scene.mpp, scene.height * scene.mpp
     crypt = np.full(scene.shape, -60.0, np.float32)
     lumen, whole, muscle, deep = crypt.copy(), np.full(scene.shape, -500.0, np.float32), crypt.copy(), crypt.copy()
-    places_of = [(0.27, 0.24, 0.20, -0.15), (0.71, 0.2, 0.2, 0.35), (0.25, 0.68, 0.19, 0.5)]
+    places_of = [(0.27, 0.24, 0.20, -0.15), (0.71, 0.26, 0.2, 0.3), (0.25, 0.68, 0.19, 0.5)]
     for cx, cy, size, angle in places_of:
         long, wide = size * width, 0.165 * height
         s, t = _strip(scene, cx * width, cy * height, long, wide, angle)
@@ -64,7 +64,7 @@ def colon(scene: Scene, staining: Staining) -> None:
     tissue.immune(scene, staining, lamina, 8.5, plasma=0.55)
     _crypt_cells(scene, staining, crypt, lumen)
     _carcinoma(scene, staining, tumour_where, tumour, holes)
-    tissue.pen(scene, 0.5 * width, 0.955 * height, 0.5 * width, 0.02, (1.5, 0.75, 0.12))
+    tissue.pen(scene, 0.56 * width, 0.965 * height, 0.3 * width, 0.02, (1.5, 0.75, 0.12))
 
 
 def _crypts(scene: Scene, s: Array, depth: Array) -> tuple[Array, Array]:

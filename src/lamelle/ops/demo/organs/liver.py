@@ -55,7 +55,7 @@ def _plates(scene: Scene, staining: Staining, where: np.typing.NDArray[np.float3
     sinusoid = np.minimum(np.minimum(3.2 - ridge * 11, where), 3.0)
     scene.layer(where, Coat(plane, base * 1.05, gain=0.3), Coat(0, staining.basophilia * 0.9, gain=0.6))
     scene.layer(np.minimum(1.5 - edge, where), Coat(plane, base * 1.35), Coat(0, 0.1), soft=1.4, opacity=0.55)
-    fatty = places.spread(scene, np.where((where > 14) & (sinusoid < -3), 0.05 + 0.12 * scene.noise(300), 0), 17)
+    fatty = places.spread(scene, np.where((where > 14) & (sinusoid < -3), 0.03 + 0.09 * scene.noise(300), 0), 17)
     drops = places.rings(scene, fatty, scene.rng.uniform(4, 12.5, len(fatty)), 0.03, (2,))
     scene.layer(sinusoid, Coat(plane, 0.05), soft=1.8, rough=0.6)
     inside = cells[(places.at(sinusoid, cells) < -2) & (places.at(where, cells) > 4) & (places.at(drops, cells) < -3)]

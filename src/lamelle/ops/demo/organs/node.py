@@ -17,7 +17,7 @@ def node(scene: Scene, staining: Staining) -> None:
     fatty = np.minimum(-bean - 20, scene.tissue)
     tissue.currents(scene, np.clip(bean, -80, 80), 30)
     tissue.stroma(scene, staining, scene.tissue, np.full(scene.shape, -60.0), cells=0.3)
-    tissue.fat(scene, staining, fatty)
+    tissue.fat(scene, staining, fatty, 44.0)
     plane, base = staining.cytoplasm
     inner = bean - 26
     scene.layer(inner, Coat(plane, base * 0.55, gain=0.3), Coat(0, staining.basophilia * 1.2), soft=3)
