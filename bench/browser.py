@@ -1,0 +1,49 @@
+"""Opens a slide's page in Chromium and tells when its first view was whole: the end of the last tile it asked for."""
+
+import json
+import urllib.request
+from typing import Any
+
+QUIET_MS = 500  # without a new tile, the view is whole
+TILES = (
+    """() => performance.getEntriesByType('resource').filter(e => e.name.includes('/tiles/')).map(e => e.responseEnd)"""
+)
+
+
+def slide_page(origin: str) -> str:
+    """The address of the first slide's page."""
+    studies = _json(f"{origin}/api/studies?limit=1")
+    study = (studies.get("items") or studies.get("studies"))[0]
+    uid = study.get("study_uid") or study["uid"]
+    detail = _json(f"{origin}/api/studies/{uid}")
+    series = (detail.get("slides") or detail["series"])[0]
+    return f"{origin}/slides/{series.get('series_uid') or series['uid']}"
+
+
+def _json(url: str) -> Any:
+    with urllib.request.urlopen(url) as answer:
+        return json.load(answer)
+
+
+def first_views(origin: str) -> tuple[float, float]:
+    """Milliseconds from asking for the page to its last tile: with an empty cache, and again with a full one."""
+    from playwright.sync_api import sync_playwright
+
+    page_url = slide_page(origin)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(args=["--no-sandbox", "--disable-gpu"])
+        try:
+            page = browser.new_context(viewport={"width": 1600, "height": 1000}).new_page()
+            return _view(page, page_url), _view(page, page_url)
+        finally:
+            browser.close()
+
+
+def _view(page: Any, url: str) -> float:
+    page.goto(url)
+    page.wait_for_function(f"({TILES})().length > 3", timeout=30_000)
+    last = -1.0
+    while (now := max(page.evaluate(TILES))) > last:
+        last = now
+        page.wait_for_timeout(QUIET_MS)
+    return last

@@ -1,0 +1,163 @@
+"""Servers to measure: ours, Orthanc, and what bounds both (nginx ranges, granian with one pread).
+
+Each is a context manager that starts on a free port of loopback in its own folder and stops what it started.
+"""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.web import Client, until
+
+MEMORY_CAP = 6 << 30  # bytes of data any server may have: Orthanc 1.10 took 24 GB on one slide
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server."""
+
+    name: str
+    root: str  # of DICOMweb, or of the files
+    pid: int
+    folder: Path
+
+
+def port() -> int:
+    """A free TCP port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def started(
+    name: str, command: list[str], folder: Path, root: str, probe: str, env: dict[str, str] | None = None
+) -> Iterator[Server]:
+    """Runs a command until left; ready when GET `probe` answers."""
+
+    def capped() -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_CAP, MEMORY_CAP))
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=capped,
+            env={**os.environ, **(env or {})},
+        )
+        try:
+            until(
+                lambda: Client(root.split("/", 3)[0] + "//" + root.split("/")[2], 5).get(probe)[0] < 500,
+                alive=lambda: process.poll() is None,
+            )
+            yield Server(name, root, process.pid, folder)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@contextmanager
+def ours(folder: Path, workers: int = 2, fresh: bool = True) -> Iterator[Server]:
+    """`lamelle serve` on an empty (or kept) archive."""
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    number = port()
+    command = [sys.executable, "-m", "lamelle", "serve", "--data", str(folder / "data")]
+    command += ["--port", str(number), "--workers", str(workers)]
+    with started(
+        "ours",
+        command,
+        folder,
+        f"http://127.0.0.1:{number}/dicomweb",
+        "/health",
+        {"LAMELLE_SERVE_ACCESS_LOG": "errors"},
+    ) as server:
+        yield server
+
+
+def orthanc_command(work: Path, newer: bool) -> list[str] | None:
+    """How Orthanc is started: Debian 12's 1.10, or Debian 13's 1.12 from the folder `bench/setup` filled; None if absent."""
+    if not newer:
+        found = shutil.which("Orthanc")
+        return [found] if found else None
+    root = work / "trixie"
+    binary = root / "usr/sbin/Orthanc"
+    if not binary.exists():
+        return None
+    libraries = f"{root}/usr/lib/x86_64-linux-gnu:{root}/lib/x86_64-linux-gnu"
+    return [f"{root}/lib64/ld-linux-x86-64.so.2", "--library-path", libraries, str(binary)]
+
+
+@contextmanager
+def orthanc(work: Path, folder: Path, newer: bool = True, fresh: bool = True) -> Iterator[Server]:
+    """Orthanc with its DICOMweb plug-in and SQLite. Raises: RuntimeError if it is not installed."""
+    command = orthanc_command(work, newer)
+    if command is None:
+        raise RuntimeError("Orthanc is not installed; run bench/setup")
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    number, prefix = port(), f"{work}/trixie" if newer else ""
+    (folder / "db").mkdir(parents=True, exist_ok=True)
+    settings = {
+        "Name": "bench", "StorageDirectory": str(folder / "db"), "IndexDirectory": str(folder / "db"),
+        "Plugins": [f"{prefix}/usr/share/orthanc/plugins/libOrthancDicomWeb.so"],
+        "HttpPort": number, "DicomServerEnabled": False, "RemoteAccessAllowed": False, "AuthenticationEnabled": False,
+        "KeepAlive": True, "StableAge": 60, "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": True},
+    }  # fmt: skip
+    (folder / "orthanc.json").write_text(json.dumps(settings, indent=1))
+    dictionaries = sorted(Path(f"{prefix}/usr/share").glob("libdcmtk*/dicom.dic"))
+    env = {"LC_ALL": "C.UTF-8", **({"DCMDICTPATH": str(dictionaries[0])} if dictionaries else {})}
+    name = "Orthanc 1.12" if newer else "Orthanc 1.10"
+    arguments = [*command, str(folder / "orthanc.json")]
+    with started(name, arguments, folder, f"http://127.0.0.1:{number}/dicom-web", "/system", env) as server:
+        yield server
+
+
+@contextmanager
+def nginx(folder: Path, files: list[Path]) -> Iterator[Server]:
+    """nginx that answers ranges of `files` by sendfile: what no archive can beat."""
+    number = port()
+    (folder / "www").mkdir(parents=True, exist_ok=True)
+    for path in files:
+        (folder / "www" / path.name).unlink(missing_ok=True)
+        (folder / "www" / path.name).symlink_to(path.absolute())
+    user = "user root;" if os.getuid() == 0 else ""
+    (folder / "nginx.conf").write_text(
+        f"daemon off; {user} worker_processes 2; pid {folder}/pid; error_log {folder}/error.log;\n"
+        "events { worker_connections 512; }\n"
+        "http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000; open_file_cache max=100;\n"
+        f" client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;\n"
+        f" uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;\n"
+        f" server {{ listen 127.0.0.1:{number}; root {folder}/www; }} }}\n"
+    )
+    binary = shutil.which("nginx") or "/usr/sbin/nginx"
+    command = [binary, "-c", str(folder / "nginx.conf"), "-p", str(folder)]
+    with started("limit: nginx ranges", command, folder, f"http://127.0.0.1:{number}", "/") as server:
+        yield server
+
+
+@contextmanager
+def granian(folder: Path, file: Path, index: Path) -> Iterator[Server]:
+    """The least a Python server can do: granian, RSGI, one pread (`bench.least`)."""
+    number = port()
+    command = [str(Path(sys.executable).parent / "granian"), "--interface", "rsgi", "--no-ws", "--workers", "2"]
+    command += ["--host", "127.0.0.1", "--port", str(number), "--log-level", "warning", "bench.least:app"]
+    env = {"BENCH_FILE": str(file), "BENCH_INDEX": str(index), "PYTHONPATH": str(Path(__file__).parent.parent)}
+    with started("limit: granian pread", command, folder, f"http://127.0.0.1:{number}", "/1", env) as server:
+        yield server
