@@ -1,6 +1,7 @@
 """Opens a slide's page in Chromium and tells when its first view was whole: the end of the last tile it asked for."""
 
 import json
+import shutil
 import urllib.request
 from typing import Any
 
@@ -12,12 +13,9 @@ TILES = (
 
 def slide_page(origin: str) -> str:
     """The address of the first slide's page."""
-    studies = _json(f"{origin}/api/studies?limit=1")
-    study = (studies.get("items") or studies.get("studies"))[0]
-    uid = study.get("study_uid") or study["uid"]
-    detail = _json(f"{origin}/api/studies/{uid}")
-    series = (detail.get("slides") or detail["series"])[0]
-    return f"{origin}/slides/{series.get('series_uid') or series['uid']}"
+    study = _json(f"{origin}/api/studies?limit=1")["items"][0]
+    series = _json(f"{origin}/api/studies/{study['uid']}")["series"][0]
+    return f"{origin}/slides/{series['uid']}"
 
 
 def _json(url: str) -> Any:
@@ -31,7 +29,9 @@ def first_views(origin: str) -> tuple[float, float]:
 
     page_url = slide_page(origin)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
         try:
             page = browser.new_context(viewport={"width": 1600, "height": 1000}).new_page()
             return _view(page, page_url), _view(page, page_url)

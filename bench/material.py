@@ -1,4 +1,4 @@
-"""What is sent and asked for: slides, CTs and bare studies of any number, made once in the work folder, the same every time.
+"""What is sent and asked for: slides, CTs and bare studies of any number, made once, the same every time.
 
 Tiles are drawn by the demonstration. Files are made larger by repeating tiles; UIDs hold a tag that `retagged` swaps.
 """
@@ -167,8 +167,32 @@ def ct_images(tag: int, count: int) -> Iterator[bytes]:
         yield retagged(data[:4096].replace(old, new) + data[4096:], tag, 4096)
 
 
-FAMILIES = "EXEMPLE FICTIF MODELE ESSAI IMAGINAIRE FACTICE TEMOIN SPECIMEN NOTIONNEL VIRTUEL".split()
-GIVEN = "Louise Armand Clémence Théodore Noé Aïcha Marguerite Paul Inès Hugo Zoé Samir".split()
+FAMILIES = [
+    "EXEMPLE",
+    "FICTIF",
+    "MODELE",
+    "ESSAI",
+    "IMAGINAIRE",
+    "FACTICE",
+    "TEMOIN",
+    "SPECIMEN",
+    "NOTIONNEL",
+    "VIRTUEL",
+]
+GIVEN = [
+    "Louise",
+    "Armand",
+    "Clémence",
+    "Théodore",
+    "Noé",
+    "Aïcha",
+    "Marguerite",
+    "Paul",
+    "Inès",
+    "Hugo",
+    "Zoé",
+    "Samir",
+]
 
 
 @lru_cache(maxsize=1)

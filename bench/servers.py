@@ -5,7 +5,6 @@ Each is a context manager that starts on a free port of loopback in its own fold
 
 import json
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -44,19 +43,11 @@ def started(
 ) -> Iterator[Server]:
     """Runs a command until left; ready when GET `probe` answers."""
 
-    def capped() -> None:
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_CAP, MEMORY_CAP))
-
     folder.mkdir(parents=True, exist_ok=True)
+    capped = ["prlimit", f"--data={MEMORY_CAP}", *command]
+    own = {**os.environ, **(env or {})}
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            preexec_fn=capped,
-            env={**os.environ, **(env or {})},
-        )
+        process = subprocess.Popen(capped, stdout=log, stderr=log, start_new_session=True, env=own)
         try:
             until(
                 lambda: Client(root.split("/", 3)[0] + "//" + root.split("/")[2], 5).get(probe)[0] < 500,
@@ -80,19 +71,13 @@ def ours(folder: Path, workers: int = 2, fresh: bool = True) -> Iterator[Server]
     number = port()
     command = [sys.executable, "-m", "lamelle", "serve", "--data", str(folder / "data")]
     command += ["--port", str(number), "--workers", str(workers)]
-    with started(
-        "ours",
-        command,
-        folder,
-        f"http://127.0.0.1:{number}/dicomweb",
-        "/health",
-        {"LAMELLE_SERVE_ACCESS_LOG": "errors"},
-    ) as server:
+    env = {"LAMELLE_SERVE_ACCESS_LOG": "errors"}
+    with started("ours", command, folder, f"http://127.0.0.1:{number}/dicomweb", "/health", env) as server:
         yield server
 
 
 def orthanc_command(work: Path, newer: bool) -> list[str] | None:
-    """How Orthanc is started: Debian 12's 1.10, or Debian 13's 1.12 from the folder `bench/setup` filled; None if absent."""
+    """How Orthanc is started: Debian 12's 1.10, or 13's 1.12 in the folder `bench/setup` fills; None if absent."""
     if not newer:
         found = shutil.which("Orthanc")
         return [found] if found else None

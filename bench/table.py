@@ -27,8 +27,8 @@ def machine() -> str:
     """One sentence on what this ran on."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
-        f"Machine: {os.cpu_count()} cores, {memory:.0f} GB of memory, {platform.system()} {platform.machine()}; servers, "
-        "clients and disk share it, over loopback. A `~` marks a figure during which others used more than "
+        f"Machine: {os.cpu_count()} cores, {memory:.0f} GB of memory, {platform.system()} {platform.machine()}; "
+        "servers, clients and disk share it, over loopback. A `~` marks a figure during which others used more than "
         f"{NOISE:.0%} of the machine. Ratios above 1 are better for Lamelle.\n"
     )
 
