@@ -98,8 +98,8 @@ def _order(count: int, number: int) -> list[int]:
 def _slide_header(side: int, tag: int) -> bytes:
     """Everything before the pixel data."""
     study = f"{ROOT}.{tag}.1"
-    out = wsi._common(cases.COLON, "B1", 1, ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"])
-    wsi._pixels(out, [b""] * (side * side), (side * TILE, side * TILE), (TILE, TILE), 0.25, (0.0,))
+    out = wsi.common(cases.COLON, "B1", 1, ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"])
+    wsi.pixel_matrix(out, [b"00"] * (side * side), (side * TILE, side * TILE), (TILE, TILE), 0.25, (0.0,))
     del out.PixelData
     out.StudyInstanceUID, out.SeriesInstanceUID, out.SOPInstanceUID = study, f"{study}.1", f"{study}.1.1"
     out.PatientID, out.AccessionNumber = f"BENCH{tag}", f"B{tag}"

@@ -106,7 +106,7 @@ def orthanc(work: Path, folder: Path, newer: bool = True, fresh: bool = True) ->
         "KeepAlive": True, "StableAge": 60, "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": True},
     }  # fmt: skip
     (folder / "orthanc.json").write_text(json.dumps(settings, indent=1))
-    dictionaries = sorted(Path(f"{prefix}/usr/share").glob("libdcmtk*/dicom.dic"))
+    dictionaries = sorted(Path(f"{prefix}/usr/share").glob("*dcmtk*/dicom.dic"))
     env = {"LC_ALL": "C.UTF-8", **({"DCMDICTPATH": str(dictionaries[0])} if dictionaries else {})}
     name = "Orthanc 1.12" if newer else "Orthanc 1.10"
     arguments = [*command, str(folder / "orthanc.json")]

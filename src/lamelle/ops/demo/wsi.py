@@ -56,13 +56,13 @@ def write(
     for number, factor in enumerate(frames, 1):
         flavour = "NONE" if factor == 1 else "RESAMPLED"
         mpp = first.mpp * first.width / sizes[factor][0]
-        out = _common(case, block, number, ["ORIGINAL" if factor == 1 else "DERIVED", "PRIMARY", "VOLUME", flavour])
-        _pixels(out, frames[factor], sizes[factor], (TILE, TILE), mpp, planes)
+        out = common(case, block, number, ["ORIGINAL" if factor == 1 else "DERIVED", "PRIMARY", "VOLUME", flavour])
+        pixel_matrix(out, frames[factor], sizes[factor], (TILE, TILE), mpp, planes)
         paths.append(_save(out, folder / f"level{factor:02d}.dcm"))
     printed = labels.label(text)
-    out = _common(case, block, 9, ["ORIGINAL", "PRIMARY", "LABEL", "NONE"])
+    out = common(case, block, 9, ["ORIGINAL", "PRIMARY", "LABEL", "NONE"])
     size = (printed.shape[1], printed.shape[0])
-    _pixels(out, [compress(printed, 90)], size, size, 60.0, (0.0,))
+    pixel_matrix(out, [compress(printed, 90)], size, size, 60.0, (0.0,))
     out.SpecimenLabelInImage, out.BurnedInAnnotation = "YES", "YES"
     out.LabelText, out.BarcodeValue = f"{text.barcode} {text.stain}", text.barcode
     paths.append(_save(out, folder / "label.dcm"))
@@ -96,7 +96,8 @@ def patient_and_study(case: Case) -> Dataset:
     return out
 
 
-def _common(case: Case, block: str, number: int, image_type: list[str]) -> Dataset:
+def common(case: Case, block: str, number: int, image_type: list[str]) -> Dataset:
+    """What every instance of a slide says, without its pixels."""
     out = patient_and_study(case)
     out.SOPClassUID, out.SOPInstanceUID = WSI, ids.uid_from("lamelle demo", case.accession, block, str(number))
     out.Modality, out.SeriesNumber, out.InstanceNumber = "SM", 1, number
@@ -134,7 +135,7 @@ def _common(case: Case, block: str, number: int, image_type: list[str]) -> Datas
     return out
 
 
-def _pixels(
+def pixel_matrix(
     out: Dataset,
     frames: list[bytes],
     size: tuple[int, int],
