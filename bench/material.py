@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 from lamelle.ops.demo import cases, ct, svs, wsi
@@ -146,7 +145,7 @@ def _ct_template() -> tuple[bytes, ...]:
         out = wsi.patient_and_study(cases.ABDOMEN)
         study = ROOT + TAG.decode() + "3"
         out.SOPClassUID, out.Modality = ct.CT_IMAGE, "CT"
-        out.StudyInstanceUID, out.SeriesInstanceUID, out.SOPInstanceUID = study, f"{study}.1", f"{study}.1.00000"
+        out.StudyInstanceUID, out.SeriesInstanceUID, out.SOPInstanceUID = study, f"{study}.1", f"{study}.1.99999"
         out.PatientID, out.SeriesNumber, out.InstanceNumber = "BENCH-CT", 1, k + 1
         out.SamplesPerPixel, out.PhotometricInterpretation, out.Rows, out.Columns = 1, "MONOCHROME2", 512, 512
         out.BitsAllocated, out.BitsStored, out.HighBit, out.PixelRepresentation = 16, 16, 15, 1
@@ -160,7 +159,7 @@ def _ct_template() -> tuple[bytes, ...]:
 def ct_images(tag: int, count: int) -> Iterator[bytes]:
     """`count` CT instances of one study; another tag is another study."""
     template = _ct_template()
-    old = (ROOT + TAG.decode() + "3.1.00000").encode()
+    old = (ROOT + TAG.decode() + "3.1.99999").encode()
     for k in range(count):
         data = template[k % len(template)]
         new = (ROOT + f".{tag:06d}.3.1.{10000 + k}").encode()
@@ -195,16 +194,9 @@ GIVEN = [
 ]
 
 
-@lru_cache(maxsize=1)
-def _bare() -> Dataset:
-    return wsi.item(
-        SpecificCharacterSet="ISO_IR 192", SOPClassUID=RAW_DATA, Modality="SM", SeriesNumber=1, InstanceNumber=1
-    )
-
-
 def study_uid(number: int) -> str:
     """UID of bare study `number`."""
-    return f"{ROOT}.400000.{number + 1}"
+    return f"{ROOT}.400000.{10_000_000 + number}"
 
 
 def facts_of(number: int) -> dict[str, str]:
@@ -212,26 +204,31 @@ def facts_of(number: int) -> dict[str, str]:
     patient = number * 2 // 5
     day = np.datetime64("2016-01-01") + (number * 7919) % 3650
     return {
-        "PatientName": f"{FAMILIES[patient % 10]}{patient // 120}^{GIVEN[patient // 10 % 12]}",
+        "PatientName": f"{FAMILIES[patient % 10]}{patient // 120:05d}^{GIVEN[patient // 10 % 12]}",
         "PatientID": f"BENCH{patient:07d}",
         "StudyDate": str(day).replace("-", ""),
         "AccessionNumber": f"{number:09d}",
     }
 
 
+@lru_cache(maxsize=1)
+def _bare() -> tuple[bytes, dict[str, bytes]]:
+    """The file of a bare study and the texts in it that `bare_study` replaces by others of the same length."""
+    texts = {"PatientName": "N" * 24, "PatientID": "I" * 12, "StudyDate": "20010101", "AccessionNumber": "A" * 9}
+    out = wsi.item(SpecificCharacterSet="ISO_IR 192", SOPClassUID=RAW_DATA, Modality="SM", SeriesNumber=1)
+    for keyword, value in texts.items():
+        setattr(out, keyword, value)
+    out.InstanceNumber, out.PatientBirthDate, out.PatientSex, out.StudyTime = 1, "19700102", "O", "101500"
+    out.StudyDescription, out.ReferringPhysicianName = "Piece operatoire", "FICTIF^Docteur"
+    study = study_uid(0)
+    out.StudyInstanceUID, out.SeriesInstanceUID, out.SOPInstanceUID = study, f"{study}.1", f"{study}.1.1"
+    return wsi.part10(out, ExplicitVRLittleEndian), {key: text.encode() for key, text in texts.items()}
+
+
 def bare_study(number: int) -> bytes:
     """A study of one instance without pixels."""
-    out = Dataset()
-    out.update(_bare())
-    for keyword, value in facts_of(number).items():
-        setattr(out, keyword, value)
-    out.PatientBirthDate, out.PatientSex, out.StudyTime, out.StudyID = (
-        "19700101",
-        "FM"[number & 1],
-        "101500",
-        str(number),
-    )
-    out.StudyDescription, out.ReferringPhysicianName = f"Piece {number % 37}", f"FICTIF^Docteur{number % 40}"
-    out.StudyInstanceUID = study_uid(number)
-    out.SeriesInstanceUID, out.SOPInstanceUID = f"{study_uid(number)}.1", f"{study_uid(number)}.1.1"
-    return wsi.part10(out, ExplicitVRLittleEndian)
+    data, texts = _bare()
+    facts = facts_of(number)
+    for keyword, old in texts.items():
+        data = data.replace(old, facts[keyword].encode().ljust(len(old))[: len(old)])
+    return data.replace(study_uid(0).encode(), study_uid(number).encode())
