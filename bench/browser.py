@@ -41,9 +41,10 @@ def first_views(origin: str) -> tuple[float, float]:
 
 def _view(page: Any, url: str) -> float:
     page.goto(url)
-    page.wait_for_function(f"({TILES})().length > 3", timeout=30_000)
-    last = -1.0
-    while (now := max(page.evaluate(TILES))) > last:
-        last = now
+    last, seen = -1.0, 0.0
+    for _ in range(60):
         page.wait_for_timeout(QUIET_MS)
-    return last
+        last, seen = seen, max(page.evaluate(TILES), default=0.0)
+        if seen and seen == last:
+            return seen
+    raise RuntimeError("the slide's page asked for no tile, or never stopped asking")
