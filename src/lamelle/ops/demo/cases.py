@@ -84,15 +84,15 @@ _PATIENTS = {
 COLON = Case("26H01234", _PATIENTS[2], 0, "Biopsies coliques")
 BREAST = Case("26H01241", _PATIENTS[1], 0, "Tumorectomie sein gauche")
 PROSTATE = Case("26H01198", _PATIENTS[4], 1, "Biopsies prostatiques")
-SKIN = Case("26H01187", _PATIENTS[3], 2, "Exerese cutanee du dos")
-LIVER = Case("26H01150", _PATIENTS[6], 3, "Biopsie hepatique")
+SKIN = Case("26H01187", _PATIENTS[3], 2, "Exérèse cutanée du dos")
+LIVER = Case("26H01150", _PATIENTS[6], 3, "Biopsie hépatique")
 NODE = Case("26H01163", _PATIENTS[7], 3, "Ganglion axillaire")
-KIDNEY = Case("26H01102", _PATIENTS[5], 5, "Biopsie renale")
+KIDNEY = Case("26H01102", _PATIENTS[5], 5, "Biopsie rénale")
 SMEAR = Case("26C00417", _PATIENTS[3], 1, "Frottis cervical")
-GLOW = Case("26F00023", _PATIENTS[5], 5, "Immunofluorescence renale")
+GLOW = Case("26F00023", _PATIENTS[5], 5, "Immunofluorescence rénale")
 THORAX = Case("26R07731", _PATIENTS[4], 6, "Scanner thoracique")
 ABDOMEN = Case("26R07802", _PATIENTS[2], 4, "Scanner abdominal")
-LIVER_CT = Case("26R07644", _PATIENTS[6], 9, "Scanner hepatique")
+LIVER_CT = Case("26R07644", _PATIENTS[6], 9, "Scanner hépatique")
 
 SLIDES = (
     Slide(BREAST, "B2", "breast", "HE", "HE", 11520, 8192, 0.5, 47),

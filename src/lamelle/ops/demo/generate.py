@@ -2,6 +2,7 @@
 
 import multiprocessing
 import shutil
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -112,6 +113,7 @@ _SITES = {
 
 def _text(case: Case, barcode: str, stain: str) -> LabelText:
     name = f"{case.patient.family} {case.patient.given}"
+    name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()  # as label printers do
     return LabelText(cases.LABORATORY, barcode, name, stain, case.when.strftime("%d/%m/%Y"))
 
 

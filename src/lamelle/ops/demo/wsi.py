@@ -152,9 +152,9 @@ def pixel_matrix(
     out.ImagedVolumeWidth, out.ImagedVolumeHeight = size[0] * mpp / 1000, size[1] * mpp / 1000
     out.ImagedVolumeDepth = max(1.0, planes[-1] - planes[0])
     out.ImageOrientationSlide = [0, -1, 0, -1, 0, 0]
-    out.TotalPixelMatrixOriginSequence = Sequence(
-        [item(XOffsetInSlideCoordinateSystem="20", YOffsetInSlideCoordinateSystem="40")]
-    )
+    corner = item(XOffsetInSlideCoordinateSystem="20", YOffsetInSlideCoordinateSystem="40")
+    corner.ZOffsetInSlideCoordinateSystem = f"{planes[0]:g}"  # micrometres; the planes above follow by their spacing
+    out.TotalPixelMatrixOriginSequence = Sequence([corner])
     spacing = round(mpp / 1000, 10)
     measures = item(PixelSpacing=[spacing, spacing], SliceThickness="0.003")
     if len(planes) > 1:
