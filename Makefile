@@ -23,6 +23,7 @@ demo: setup  ## slides made here, stored, served: says what to open
 
 test: setup  ## every test; says what is skipped and why
 	@.ci/prepare
+	@.ci/viewer test
 	$(BIN)/python -m pytest $(TESTS)
 
 check: setup  ## style, types, floors of the house, viewer, lock, leaks
