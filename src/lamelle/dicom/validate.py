@@ -27,7 +27,7 @@ class Verdict:
     warnings: tuple[Finding, ...]
 
 
-_NAMES = (
+NAMES = (
     (0x00080016, "SOP Class UID", "no_sop_class"),
     (0x00080018, "SOP Instance UID", "no_sop_instance"),
     (0x0020000D, "Study Instance UID", "no_study"),
@@ -60,7 +60,7 @@ def check(scan: Scan) -> Verdict:
     meta = dict(part10.meta_elements(scan.meta))
     if _uid(meta.get(0x00020002)) == uids.DICOMDIR or scan.text(0x00080016) == uids.DICOMDIR:
         errors.append(Finding("dicomdir", "a media directory is not an object of a patient"))
-    for tag, name, missing in _NAMES:
+    for tag, name, missing in NAMES:
         uid = scan.text(tag) or ""
         found.append(uid if uids.is_usable(uid) else None)
         if not uid:

@@ -7,7 +7,7 @@ import ast
 import inspect
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -19,6 +19,7 @@ from starlette.routing import Mount, Route
 
 import lamelle
 from lamelle.base import telemetry
+from lamelle.dicom import validate
 from lamelle.ops import cli, config, metrics, wiring
 from lamelle.ops.config import Settings
 
@@ -212,7 +213,17 @@ def codes() -> dict[str, tuple[set[str], str]]:
                 kinds, said = found.setdefault(code.value, (set(), _words(node.args[1])))
                 kinds.add(kind)
                 found[code.value] = (kinds, said or _words(node.args[1]))
+    for name, (kind, said) in _TABLED.items():
+        found.setdefault(name, (set(), said))[0].add(kind)
     return found
+
+
+_TABLED: Mapping[str, tuple[str, str]] = {
+    **{code: ("Invalid", f"{name} is not there or empty") for _, name, code in validate.NAMES},
+    **{f"{what}_deleted": ("Gone", f"the {what} was deleted") for what in ("study", "series", "instance")},
+    "instance_differs": ("Conflict", "other bytes are kept under this SOP Instance UID"),
+}
+"""Codes that no `Kind("code", message)` names: those of tables, and of outcomes that are no exception."""
 
 
 KINDS = ("NotFound", "Gone", "Conflict", "Invalid", "TooLarge", "Denied", "Unsupported", "Unavailable")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lamelle.archive import matching
@@ -169,6 +169,7 @@ _keys = st.one_of(
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(keys=[(("PN", "00100010"), "^")], limit=0)
 @given(keys=st.lists(_keys, min_size=1, max_size=3, unique_by=lambda key: key[0]), limit=st.integers(0, 60))
 def test_search_finds_what_a_naive_reader_finds(
     filled: Archive, keys: list[tuple[tuple[str, str], str]], limit: int

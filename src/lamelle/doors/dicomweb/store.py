@@ -32,8 +32,10 @@ REASONS: Final = {
     "unsupported_transfer_syntax": 0xC122,
     "transfer_syntax": 0xC122,
     "storage_full": 0xA700,
-    "too_large": 0xA700,
-    "unavailable": 0x0110,
+    "low_space": 0xA700,
+    "instance_too_large": 0xA700,
+    "header_too_large": 0xA700,
+    "storage_failed": 0x0110,
 }
 CANNOT_UNDERSTAND: Final = 0xC000
 
@@ -339,6 +341,8 @@ def response(outcomes: Sequence[Outcome], base: str) -> dict[str, Any]:
             continue
         fallback = REASONS["conflict"] if outcome.status == "conflict" else CANNOT_UNDERSTAND
         item["00081197"] = {"vr": "US", "Value": [REASONS.get(outcome.code or "", fallback)]}
+        # Error Comment: the reason in words, as other archives give it; the failure reasons are too few to help.
+        item["00000902"] = {"vr": "LO", "Value": [f"{outcome.code}: {outcome.message}"[:64]]}
         (failed if outcome.sop_instance_uid else others).append(item)
     out: dict[str, Any] = {"00081190": {"vr": "UR"}}
     if len(studies) == 1:
