@@ -181,15 +181,15 @@ FAMILIES = [
 GIVEN = [
     "Louise",
     "Armand",
-    "Clémence",
-    "Théodore",
-    "Noé",
-    "Aïcha",
+    "Clemence",
+    "Theodore",
+    "Noe",
+    "Aicha",
     "Marguerite",
     "Paul",
-    "Inès",
+    "Ines",
     "Hugo",
-    "Zoé",
+    "Zoe",
     "Samir",
 ]
 
@@ -204,6 +204,7 @@ def facts_of(number: int) -> dict[str, str]:
     patient = number * 2 // 5
     day = np.datetime64("2016-01-01") + (number * 7919) % 3650
     return {
+        "StudyInstanceUID": study_uid(number),
         "PatientName": f"{FAMILIES[patient % 10]}{patient // 120:05d}^{GIVEN[patient // 10 % 12]}",
         "PatientID": f"BENCH{patient:07d}",
         "StudyDate": str(day).replace("-", ""),

@@ -3,7 +3,6 @@
 A server starts empty; sides take turns in one run, so that a ratio never joins two machines or two days.
 """
 
-import hashlib
 import json
 import random
 import shutil
@@ -19,6 +18,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+
+import sqlalchemy as sa
 
 from bench import material, servers
 from bench.lines import Book, Line, Spent, pss_mb, tree, watched
@@ -210,15 +212,16 @@ def _parallel(batches: Sequence[Sequence[bytes]], clients: int, root: str) -> li
 
 # -- searching -------------------------------------------------------------------------------------------------------
 
-SEARCHES: dict[str, Callable[[dict[str, str], int], str]] = {
-    "StudyInstanceUID": lambda facts, number: f"StudyInstanceUID={material.study_uid(number)}",
-    "PatientID": lambda facts, number: f"PatientID={facts['PatientID']}",
-    "AccessionNumber": lambda facts, number: f"AccessionNumber={facts['AccessionNumber']}",
-    "PatientName=X*": lambda facts, number: f"PatientName={facts['PatientName'].split('^')[0]}*",
-    "StudyDate of a day": lambda facts, number: f"StudyDate={facts['StudyDate']}",
-    "StudyDate of a month": lambda facts, number: f"StudyDate={facts['StudyDate'][:6]}01-{facts['StudyDate'][:6]}31",
-    "first page": lambda facts, number: "",
+SEARCHES: dict[str, Callable[[dict[str, str]], str]] = {
+    "StudyInstanceUID": lambda facts: f"StudyInstanceUID={facts['StudyInstanceUID']}",
+    "PatientID": lambda facts: f"PatientID={facts['PatientID']}",
+    "AccessionNumber": lambda facts: f"AccessionNumber={facts['AccessionNumber']}",
+    "PatientName=X*": lambda facts: f"PatientName={quote(facts['PatientName'].split('^')[0])}*",
+    "StudyDate of a day": lambda facts: f"StudyDate={facts['StudyDate']}",
+    "StudyDate of a month": lambda facts: f"StudyDate={facts['StudyDate'][:6]}01-{facts['StudyDate'][:6]}31",
+    "first page": lambda facts: "",
 }
+"""What is asked, made from the facts of a study that is there."""
 
 
 def qido(plan: Plan) -> None:
@@ -226,10 +229,10 @@ def qido(plan: Plan) -> None:
     found: dict[tuple[int, str], dict[str, list[float]]] = {}
     more: dict[int, dict[str, Any]] = {}
 
-    def measure(server: Server, studies: int, stored: float) -> None:
+    def measure(server: Server, studies: int, facts: Sequence[dict[str, str]], stored: float) -> None:
         with watched(server.pid) as spent:
             for kind in SEARCHES:
-                found.setdefault((studies, kind), {})[server.name] = _search(server, kind, studies, plan.searches)
+                found.setdefault((studies, kind), {})[server.name] = _search(server, kind, facts)
         more.setdefault(studies, {})[server.name] = {"stored_a_second": round(stored), **costs(spent)}
 
     for name, start in sides(plan):
@@ -240,14 +243,15 @@ def qido(plan: Plan) -> None:
             for studies in plan.studies:
                 with watched(server.pid) as spent:
                     _fill(server, held, studies)
-                measure(server, studies, (studies - held) / spent.seconds)
+                rng = random.Random(3)
+                facts = [material.facts_of(rng.randrange(studies)) for _ in range(plan.searches)]
+                measure(server, studies, facts, (studies - held) / spent.seconds)
                 held = studies
     for studies in plan.own_studies:
         folder = plan.work / f"run/ours-{studies}"
-        with watched(None) as spent:
-            rebuilt(folder / "data", studies)
+        facts = rows_only(folder / "data", studies, plan.searches)
         with servers.ours(folder, fresh=False) as server:
-            measure(server, studies, studies / spent.seconds)
+            measure(server, studies, facts, 0)
     for (studies, kind), values in sorted(found.items()):
         what = f"QIDO {kind}, {studies:,} studies"
         p95 = {f"{name} p95": round(statistics.quantiles(times, n=20)[-1], 2) for name, times in values.items()}
@@ -255,20 +259,32 @@ def qido(plan: Plan) -> None:
         plan.book.add(Line(what, "ms", "less", middle, {**p95, **more[studies]}))
 
 
-def rebuilt(data: Path, studies: int) -> None:
-    """An archive of many bare studies, its catalogue made from its blobs by `lamelle rebuild`; kept between runs."""
-    if (data / "complete").exists():
-        return
-    shutil.rmtree(data, ignore_errors=True)
-    for number in range(studies):
-        file = material.bare_study(number)
-        name = hashlib.sha256(file[144 + int.from_bytes(file[140:144], "little") :]).hexdigest()
-        path = data / "blobs/instances" / name[:2] / name[2:4] / f"{name}.dcm"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(file)
-    command = [sys.executable, "-m", "lamelle", "rebuild", "--data", str(data)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    (data / "complete").touch()
+def rows_only(data: Path, studies: int, count: int) -> list[dict[str, str]]:
+    """An archive whose catalogue has rows for many studies and no blobs (`qido_fill`), kept between runs.
+
+    Returns the facts of `count` of them.
+    """
+    from bench import qido_fill
+    from lamelle.archive.catalogue import study
+    from lamelle.base.db import Database
+
+    url = f"sqlite:///{data / 'catalogue.sqlite3'}"
+    if not (data / "complete").exists():
+        shutil.rmtree(data, ignore_errors=True)
+        data.mkdir(parents=True)
+        database = Database(url)
+        database.migrate()
+        qido_fill.fill(database, studies)
+        (data / "complete").touch()
+    rng = random.Random(3)
+    wanted = [rng.randrange(studies) + 1 for _ in range(count)]
+    named = {
+        "StudyInstanceUID": study.c.uid, "PatientID": study.c.patient_id, "AccessionNumber": study.c.accession_number,
+        "PatientName": study.c.patient_name, "StudyDate": study.c.study_date,
+    }  # fmt: skip
+    with Database(url).read() as connection:
+        rows = connection.execute(sa.select(*named.values()).where(study.c.id.in_(wanted))).all()
+    return [dict(zip(named, row, strict=True)) for row in rows]
 
 
 def _fill(server: Server, first: int, last: int, batch: int = 200) -> None:
@@ -278,11 +294,10 @@ def _fill(server: Server, first: int, last: int, batch: int = 200) -> None:
         assert status == 200, status
 
 
-def _search(server: Server, kind: str, studies: int, count: int) -> list[float]:
-    client, rng, times = Client(server.root), random.Random(3), []
-    for _ in range(count):
-        number = rng.randrange(studies)
-        path = f"/studies?limit=50&{SEARCHES[kind](material.facts_of(number), number)}"
+def _search(server: Server, kind: str, wanted: Sequence[dict[str, str]]) -> list[float]:
+    client, times = Client(server.root), []
+    for facts in wanted:
+        path = f"/studies?limit=50&{SEARCHES[kind](facts)}"
         start = time.perf_counter()
         answers = client.json(path)
         times.append((time.perf_counter() - start) * 1000)
