@@ -92,7 +92,9 @@ def test_a_conversion_done_twice_is_a_duplicate(archive: Archive, shared_data: P
 def test_a_watched_folder_takes_a_real_slide_and_its_facts(archive: Archive, shared_data: Path, tmp_path: Path) -> None:
     inbox = tmp_path / "inbox"
     inbox.mkdir()
-    folder = WatchedFolder(inbox, r"^(?P<accession_number>H\d+)-(?P<block>\d+)", {"institution": "CHU"}, after="move")
+    folder = WatchedFolder(
+        inbox, r"^(?P<accession_number>H\d+)-(?P<block>\d+)", facts={"institution": "CHU"}, after="move"
+    )
     watcher = Watcher(archive, FilesSettings(watch=(folder,), stable_polls=2), SystemClock())
     data = (shared_data / "wsi" / "aperio" / "CMU-1-Small-Region.svs").read_bytes()
     path = inbox / "H24001234-2.svs"

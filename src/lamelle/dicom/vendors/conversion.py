@@ -14,7 +14,7 @@ from typing import BinaryIO
 from lamelle.base.errors import Invalid, LamelleError, Unsupported
 from lamelle.dicom.vendors import dataset, decoded, pyramid, tiles, writer
 from lamelle.dicom.vendors.dataset import Identity, Part
-from lamelle.dicom.vendors.facts import SlideFacts
+from lamelle.dicom.vendors.facts import SiteRule, SlideFacts
 from lamelle.dicom.vendors.slide import FlatImage, Flavor, Level, Slide
 from lamelle.dicom.vendors.sniffing import sniff
 from lamelle.dicom.vendors.writer import BinaryWriter
@@ -130,19 +130,21 @@ def _read(reader: Callable[[Path], Slide], path: Path, kind: str) -> Slide:
 def convert(
     path: Path,
     sink: Sink,
-    facts: SlideFacts | None = None,
+    facts: SlideFacts | SiteRule | None = None,
     settings: ConvertSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ConvertedSlide:
     """Write every instance of the slide in `path` through `sink(name)`, label and overview first.
 
-    `progress(done, total)` is called after each instance. The same file, facts and settings give the same bytes.
+    A rule in place of `facts` is asked once the slide's barcode is known. `progress(done, total)` is called after each
+    instance. The same file, facts and settings give the same bytes.
     Raises: Invalid, Unsupported; what was written to the sink until then is to be dropped.
     """
-    facts, settings = facts or SlideFacts(), settings or ConvertSettings()
+    settings = settings or ConvertSettings()
     with ExitStack() as stack:
         work = _Work(settings.threads, settings.jpeg_quality, settings.tile_size, settings.temp_dir, stack)
         found = stack.enter_context(open_slide(path))
+        facts = facts.facts(path.stem, found.barcode) if isinstance(facts, SiteRule) else facts or SlideFacts()
         slide = _sized(found, facts, settings)
         if settings.build_levels:
             levels = pyramid.completed(slide.levels, slide.planes * len(slide.channels))

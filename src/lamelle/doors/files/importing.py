@@ -93,7 +93,8 @@ def import_paths(
 ) -> ImportReport:
     """Take in every slide and DICOM file of these files and folders; what an earlier run took in is left out.
 
-    `retry` tries again what was refused before. `progress` is called from several threads, one at a time.
+    Without `facts`, a slide in a watched folder is read by the folder's rule. `retry` tries again
+    what was refused before. `progress` is called from several threads, one at a time.
     Ctrl-C and `stop` end it after dropping what is half done.
 
     Raises: NotFound `no_such_file`; Unavailable when the catalogue is.
@@ -101,7 +102,7 @@ def import_paths(
     for path in paths:
         if not path.exists():
             raise NotFound("no_such_file", f"There is no {path}.")
-    return _Import(archive, settings, progress, facts or SlideFacts(), stop or threading.Event()).run(paths, retry)
+    return _Import(archive, settings, progress, facts, stop or threading.Event()).run(paths, retry)
 
 
 @dataclass(slots=True)
@@ -157,13 +158,14 @@ class _Import:
     """One run."""
 
     def __init__(
-        self, archive: Archive, settings: FilesSettings, listen: Listen, facts: SlideFacts, stop: threading.Event
+        self, archive: Archive, settings: FilesSettings, listen: Listen, facts: SlideFacts | None, stop: threading.Event
     ) -> None:
         self._archive, self._settings, self._stop = archive, settings, stop
         self._reports: list[FileReport] = []
         self._stopped: str | None = None
         self._meter = _Meter(listen, 0, 0)
-        self._intake = Intake(archive, settings, facts=lambda source: facts, advance=self._advance, stop=stop)
+        asked = (lambda source: settings.facts_of(source.path)) if facts is None else (lambda source: facts)
+        self._intake = Intake(archive, settings, facts=asked, advance=self._advance, stop=stop)
         self._size = 0
 
     def run(self, paths: Sequence[Path], retry: bool) -> ImportReport:

@@ -18,6 +18,8 @@ class WatchedFolder:
     pattern: str = ""
     r"""Regular expression searched in the path below the folder, without its ending; named groups are facts about the
     slide: `(?P<accession_number>[A-Z0-9]+)-(?P<block>[0-9]+)-(?P<stain>\w+)`. Empty: the file alone says what it is."""
+    on: Literal["name", "barcode"] = "name"
+    """What the pattern is searched in: the path, or the barcode that the scanner read and wrote into its file."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """Facts about every slide of this folder that its name does not give, such as `institution`."""
     after: Literal["leave", "move", "delete"] = "leave"
@@ -30,10 +32,15 @@ class WatchedFolder:
 
     def rule(self) -> SiteRule:
         """How names are read here. Raises: Invalid `bad_site_rule`."""
-        return SiteRule(self.pattern, on="name", defaults=self.facts)
+        return SiteRule(self.pattern, on=self.on, defaults=self.facts)
 
-    def facts_of(self, path: Path) -> SlideFacts:
-        """What the folder knows of one of its slides. Raises: Invalid `bad_fact`."""
+    def facts_of(self, path: Path) -> SlideFacts | SiteRule:
+        """What the folder knows of one of its slides, or the rule to ask once its barcode is read.
+
+        Raises: Invalid `bad_fact`.
+        """
+        if self.on == "barcode":
+            return self.rule()
         return self.rule().facts(path.relative_to(self.path.absolute()).with_suffix("").as_posix(), "")
 
 
@@ -71,6 +78,11 @@ class FilesSettings:
     """What one slide reader may use."""
     reader: str = READER
     """`module:function` that converts a vendor's slide."""
+
+    def facts_of(self, path: Path) -> SlideFacts | SiteRule:
+        """What the watched folder around a slide knows of it; nothing outside of all. Raises: Invalid `bad_fact`."""
+        around = [folder for folder in self.watch if path.is_relative_to(folder.path.absolute())]
+        return max(around, key=lambda folder: len(folder.path.parts)).facts_of(path) if around else SlideFacts()
 
     def __post_init__(self) -> None:
         for name, low in (("slides_at_once", 1), ("stable_polls", 1), ("batch_files", 1), ("retries", 1)):

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from pydicom.encaps import get_frame
 
-from lamelle.dicom.vendors import ConvertedSlide, ConvertSettings, SlideFacts, convert
+from lamelle.dicom.vendors import ConvertedSlide, ConvertSettings, SiteRule, SlideFacts, convert
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ Convert = Callable[..., Result]
 
 @pytest.fixture
 def converted() -> Convert:
-    def run(path: Path, facts: SlideFacts | None = None, settings: ConvertSettings | None = None) -> Result:
+    def run(path: Path, facts: SlideFacts | SiteRule | None = None, settings: ConvertSettings | None = None) -> Result:
         files: dict[str, bytes] = {}
 
         @contextmanager

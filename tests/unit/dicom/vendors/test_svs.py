@@ -11,7 +11,7 @@ import openslide
 import pytest
 import tifffile
 
-from lamelle.dicom.vendors import Code, SlideFacts
+from lamelle.dicom.vendors import Code, SiteRule, SlideFacts
 from lamelle.testing import tiffs
 
 Convert = Callable[..., Any]
@@ -168,3 +168,13 @@ def test_lossy_facts(converted: Convert, svs: Path) -> None:
     ds = converted(svs).dataset("level-0")
     assert (ds.LossyImageCompression, ds.LossyImageCompressionMethod) == ("01", "ISO_10918_1")
     assert converted(svs).dataset("label").LossyImageCompression == "00"
+
+
+def test_a_rule_reads_facts_from_the_barcode_in_the_file(converted: Convert, svs: Path) -> None:
+    rule = SiteRule(r"(?P<accession_number>S\d+-\d+)-(?P<block>\w+)", on="barcode", defaults={"institution": "CHU"})
+    found = converted(svs, rule).dataset("level-0")
+    assert (found.AccessionNumber, found.InstitutionName, found.ContainerIdentifier) == (
+        "S24-0001",
+        "CHU",
+        "S24-0001-A1",
+    )

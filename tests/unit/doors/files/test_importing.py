@@ -18,7 +18,7 @@ from lamelle.base.errors import NotFound, Unavailable
 from lamelle.base.ids import uid_from
 from lamelle.doors.files import sandbox
 from lamelle.doors.files.importing import ImportReport, Progress, import_paths
-from lamelle.doors.files.settings import FilesSettings
+from lamelle.doors.files.settings import FilesSettings, WatchedFolder
 
 from .conftest import part10, slide
 
@@ -48,6 +48,15 @@ def test_a_folder_goes_in_and_a_second_run_does_nothing(
     assert [(file.path.name, file.code) for file in report.failed] == [("broken.tif", "bad_tile")]
     monkeypatch.setattr(sandbox, "run", lambda *_, **__: pytest.fail("a known slide is converted again"))
     assert counts(import_paths(archive, settings, [inbox])) == {"known": 8, "refused": 1, "ignored": 1}
+
+
+def test_a_slide_in_a_watched_folder_is_imported_by_the_folders_rule(
+    archive: Archive, settings: FilesSettings, inbox: Path
+) -> None:
+    (inbox / "H1-2.tif").write_bytes(slide("case", wrong="facts"))
+    folder = WatchedFolder(inbox, r"(?P<accession_number>H\d)-(?P<block>\d)", facts={"institution": "CHU"})
+    [file] = import_paths(archive, replace(settings, watch=(folder,)), [inbox / "H1-2.tif"]).files
+    assert file.message == "H1 2 CHU"
 
 
 def test_what_was_refused_is_tried_again_when_asked_or_changed(
@@ -162,7 +171,7 @@ import dataclasses, os, pathlib, sys
 from lamelle.archive.settings import ArchiveSettings
 from lamelle.archive.store import Archive
 from lamelle.doors.files.importing import import_paths
-from lamelle.doors.files.settings import FilesSettings
+from lamelle.doors.files.settings import FilesSettings, WatchedFolder
 
 archive = Archive.open(ArchiveSettings(pathlib.Path(sys.argv[1]), reserve_bytes=0))
 def tell(moment):
