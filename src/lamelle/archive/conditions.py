@@ -3,7 +3,8 @@
 What a column can't answer, or not exactly, comes back as a rest to be asked of the metadata.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +12,10 @@ import sqlalchemy as sa
 from pydicom.datadict import dictionary_VR
 from sqlalchemy import ColumnElement
 
-from lamelle.archive import facts, matching
+from lamelle.archive import facts, grams, matching
 from lamelle.archive.catalogue import (
     ATTRIBUTES,
+    MONTH,
     TABLES,
     Attribute,
     Kind,
@@ -23,17 +25,22 @@ from lamelle.archive.catalogue import (
     series,
     study,
     tally,
+    tally_month,
 )
 from lamelle.archive.matching import AnyOf, Between, Criterion, Empty, Equal, Name, Pattern, Real, Whole, Words
 from lamelle.base.errors import Invalid
 
 Path = tuple[str, ...]
+SEPARATORS = " =^,;.'’‐-"
+"""What stands between the words of a name; caret and dash where a set of characters takes them as they are."""
 Condition = ColumnElement[bool]
 
 MODALITIES = ("00080061",)
 MODALITY = ("00080060",)
-STUDY_DATE = ("00080020",)
+STUDY_DATE, STUDY_TIME = ("00080020",), ("00080030",)
+NAME = ("00100010",)
 AVAILABILITY = ("00080056",)
+CARET: ColumnElement[str] = sa.literal_column("'^'", sa.Text)
 NONE: ColumnElement[str] = sa.literal_column("''")
 _PARTIAL = frozenset({"instance.container_id", "instance.pyramid_uid"})
 IGNORED = frozenset({("00080005",), ("00081190",)})
@@ -55,15 +62,52 @@ COLUMNS: dict[Path, tuple[Level, Attribute]] = {
 
 
 @dataclass(slots=True)
+class Counted:
+    """What the tally is asked: a range of days (None: all), a choice of sets of modalities (None: all)."""
+
+    days: Between | None = None
+    modalities: list[str] | None = None
+
+    def sums(self, name: str) -> sa.Select[Any]:
+        """The sum of a column: of whole months, and of the days of the months where the range begins and ends."""
+        low, high = (self.days.low, self.days.high) if self.days else (None, None)
+        edges = {bound[:MONTH] for bound in (low, high) if bound is not None}
+        months: list[Condition] = [tally_month.c.month.not_in(edges)] if edges else []
+        months += [tally_month.c.month > low[:MONTH]] if low is not None else []
+        months += [tally_month.c.month < high[:MONTH]] if high is not None else []
+        months += [tally_month.c.month != ""] if self.days else []
+        parts = [self._sum(tally_month, name, months)]
+        for edge in sorted(edges):
+            days: list[Condition] = [tally.c.study_date >= max(edge, low or ""), tally.c.study_date < after(edge)]
+            days += [tally.c.study_date <= high] if high is not None else []
+            parts.append(self._sum(tally, name, days))
+        return sa.select(sum((part.scalar_subquery() for part in parts[1:]), parts[0].scalar_subquery()))
+
+    def _sum(self, table: sa.Table, name: str, where: list[Condition]) -> sa.Select[Any]:
+        chosen = [] if self.modalities is None else [table.c.modalities.in_(self.modalities)]
+        return sa.select(sa.func.coalesce(sa.func.sum(table.c[name]), 0)).where(*where, *chosen)
+
+
+@dataclass(slots=True)
 class Plan:
     """A query as conditions for each level, and the rest."""
 
+    source: sa.FromClause = study
+    """Where study rows come from: all, or those `walk` passes."""
+    others: dict[str, bool] = field(default_factory=dict)
+    """For each name asked for: whether any study has an ideographic or phonetic group of it."""
     where: dict[Level, list[Condition]] = field(default_factory=lambda: {level: [] for level in Level})
     words: list[sa.Select[Any]] = field(default_factory=list)
     """The ids of studies with each of the words asked for."""
+    worded: list[Condition] = field(default_factory=list)
+    """The same of a study's own row, which no index answers."""
+    drivers: list[Callable[[], sa.Select[Any] | None]] = field(default_factory=list)
+    """For each key that an index answers: the ids of all studies that may match, in no order; None if it can't."""
+    days: Between | None = None
+    """The range of study dates, which bounds the order of results."""
     rest: list[tuple[Path, Criterion]] = field(default_factory=list)
-    counted: list[Condition] | None = field(default_factory=list)
-    """The same conditions on the tally; None when it can't count them."""
+    counted: Counted | None = field(default_factory=Counted)
+    """The same conditions as the tally counts them; None when it can't."""
     nothing: bool = False
     """No result can match."""
 
@@ -77,9 +121,15 @@ class Options:
     multiple_values: bool
 
 
-def plan(conn: sa.Connection, level: Level, matches: list[tuple[Path, str]], options: Options) -> Plan:
+def plan(
+    conn: sa.Connection,
+    level: Level,
+    matches: list[tuple[Path, str]],
+    options: Options,
+    source: sa.FromClause = study,
+) -> Plan:
     """Sort the keys of a query by who can answer them. Raises: Invalid("bad_value" | "duplicate_key")."""
-    made = Plan()
+    made = Plan(source)
     if len({path for path, _ in matches}) < len(matches):
         raise Invalid("duplicate_key", "a key stands twice in the query")
     for path, value in matches:
@@ -108,26 +158,107 @@ def _add(conn: sa.Connection, made: Plan, path: Path, criterion: Criterion) -> N
         return
     level, attribute = COLUMNS[path]
     if isinstance(criterion, Words):
-        made.words += _words(attribute.column, criterion.beginnings)
-        made.counted = None
+        _add_words(conn, made, attribute.column, criterion.beginnings)
         return
-    condition, exact = _condition(conn, TABLES[level], attribute, criterion)
+    table = made.source if level is Level.STUDY else TABLES[level]
+    condition, exact = _condition(conn, made, table, level, attribute, criterion)
     made.where[level].append(condition)
     if not exact:
         made.rest.append((path, criterion))
-    if path == STUDY_DATE and exact and made.counted is not None:
-        made.counted.append(_condition(conn, tally, attribute, criterion)[0])
+    if path == STUDY_DATE and isinstance(criterion, Between):
+        made.days = criterion
+        if made.counted is not None:
+            made.counted.days = criterion
     else:
         made.counted = None
+    if f"{level}.{attribute.column}" in INDEXED:
+        made.drivers.append(lambda: _driver(conn, made, level, attribute, criterion, condition))
+
+
+def _add_words(conn: sa.Connection, made: Plan, column: str, beginnings: tuple[str, ...]) -> None:
+    words = _words(column, beginnings)
+    made.words += words
+    made.worded += [_worded(conn, made.source, column, text) for text in beginnings]
+    made.counted = None
+    for select in words:
+        made.drivers.append(lambda select=select: select)  # type: ignore[misc]
+    if column == grams.COLUMN and len(beginnings) > 1:
+        made.drivers.append(lambda: grams.holding(conn, [beginnings]))
+
+
+INDEXED = frozenset(
+    {
+        "study.uid",
+        "study.patient_id",
+        "study.accession_number",
+        "study.study_id",
+        "study.study_date",
+        "study.patient_birth_date",
+        "study.patient_name",
+        "study.referring_physician",
+        "series.uid",
+        "series.container_id",
+        "series.performed_date",
+        "instance.uid",
+        "instance.container_id",
+        "instance.pyramid_uid",
+    }
+)
+"""Columns an index finds by value, by beginning or by range."""
+
+
+def _driver(
+    conn: sa.Connection, made: Plan, level: Level, attribute: Attribute, criterion: Criterion, condition: Condition
+) -> sa.Select[Any] | None:
+    names = [each for each in _each(criterion) if isinstance(each, Name)]
+    others = bool(names) and made.others.get(attribute.column, True)
+    if not others and all(_begins(each) for each in _each(criterion)):
+        owner = study.c.id if level is Level.STUDY else TABLES[level].c.study_id
+        return sa.select(owner).where(condition)
+    if attribute.column != grams.COLUMN or not names:
+        return None
+    choices = []
+    for name in names:
+        choices.append(grams.literals(name.patterns[0] if len(name.patterns) == 1 else name.others))
+        if others and len(name.patterns) == 1:
+            choices.append(grams.literals(f"*={name.patterns[0]}=*"))
+    return grams.holding(conn, choices)
+
+
+def _each(criterion: Criterion) -> tuple[Criterion, ...]:
+    return criterion.criteria if isinstance(criterion, AnyOf) else (criterion,)
+
+
+def _begins(criterion: Criterion) -> bool:
+    """Whether an index finds what this means: it says how the value begins."""
+    match criterion:
+        case Pattern():
+            return criterion.prefix != ""
+        case Name(patterns=patterns):
+            return Pattern(patterns[0]).prefix != ""
+        case Between(low=low, high=high):
+            return low is not None or high is not None
+    return isinstance(criterion, Equal)
+
+
+def _worded(conn: sa.Connection, source: sa.FromClause, column: str, beginning: str) -> Condition:
+    """A study's name has a word that begins so."""
+    text = CARET.concat(source.c[column + "_key"]).concat(source.c[column + "_other"])
+    if conn.dialect.name == "postgresql":
+        return text.op("~", is_comparison=True)(f"[{SEPARATORS}]{re.escape(beginning)}")
+    return text.op("GLOB", is_comparison=True)(f"*[{SEPARATORS}]{beginning.replace('[', '[[]')}*")
 
 
 def _add_modalities(conn: sa.Connection, made: Plan, criterion: Criterion) -> None:
     """There are few sets of modalities: the criterion is asked of each."""
-    sets = conn.execute(sa.select(tally.c.modalities).distinct()).scalars()
+    sets = conn.execute(sa.select(tally_month.c.modalities).distinct()).scalars()
     fitting = [text for text in sets if criterion.matches(facts.split(text))]
-    made.where[Level.STUDY].append(study.c.modalities.in_(fitting))
-    if made.counted is not None:
-        made.counted.append(tally.c.modalities.in_(fitting))
+    made.where[Level.STUDY].append(made.source.c.modalities.in_(fitting))
+    made.drivers.append(lambda: sa.select(study.c.id).where(study.c.modalities.in_(fitting)))
+    if made.counted is None:
+        return
+    earlier = made.counted.modalities
+    made.counted.modalities = fitting if earlier is None else [text for text in fitting if text in earlier]
 
 
 def _vr(path: Path) -> str:
@@ -143,14 +274,15 @@ def _vr(path: Path) -> str:
 
 
 def _condition(
-    conn: sa.Connection, table: sa.Table, attribute: Attribute, criterion: Criterion
+    conn: sa.Connection, made: Plan, table: sa.FromClause, level: Level, attribute: Attribute, criterion: Criterion
 ) -> tuple[Condition, bool]:
     """The condition, and whether it is exactly the criterion or only lets more through."""
-    column: ColumnElement[Any] = table.c[attribute.column]
+    name = attribute.column + ("_key" if attribute.kind is Kind.NAME and not isinstance(criterion, Empty) else "")
+    column: ColumnElement[Any] = table.c[name]
     wild = _WILD[conn.dialect.name]
     match criterion:
         case AnyOf(criteria=criteria):
-            parts = [_condition(conn, table, attribute, part) for part in criteria]
+            parts = [_condition(conn, made, table, level, attribute, part) for part in criteria]
             return sa.or_(*(part for part, _ in parts)), all(exact for _, exact in parts)
         case Empty():
             return column.is_(None) if attribute.kind is Kind.NUMBER else column == "", True
@@ -158,7 +290,7 @@ def _condition(
             return sa.or_(*(_holds(conn, column, text) for text in texts)), True
         case Equal(texts=texts):
             # The partial indexes are used only where the query says what they leave out.
-            there = [column != NONE] if f"{table.name}.{attribute.column}" in _PARTIAL else []
+            there = [column != NONE] if f"{level}.{attribute.column}" in _PARTIAL else []
             return sa.and_(*there, column.in_(texts) if len(texts) > 1 else column == texts[0]), True
         case Pattern(pattern=pattern) if attribute.kind is Kind.MANY:
             return wild(column, f"*\\{pattern}\\*"), False
@@ -174,9 +306,9 @@ def _condition(
         case Real(number=number):
             return _holds(conn, column, facts.as_text(number)), True
         case Name():
-            return _name(conn, table, attribute.column, criterion), True
+            return _name(conn, made, table, attribute.column, criterion), True
         case Words(beginnings=beginnings):
-            return study.c.id.in_(sa.intersect(*_words(attribute.column, beginnings))), True
+            return sa.and_(*(_worded(conn, table, attribute.column, text) for text in beginnings)), True
     raise AssertionError(criterion)
 
 
@@ -205,16 +337,23 @@ def _holds(conn: sa.Connection, column: ColumnElement[Any], text: str) -> Condit
     return sa.and_(column != "", found(column, f"\\{text}\\") > 0)
 
 
-def _name(conn: sa.Connection, table: sa.Table, column: str, criterion: Name) -> Condition:
+def _name(conn: sa.Connection, made: Plan, table: sa.FromClause, column: str, criterion: Name) -> Condition:
     key, other = table.c[column + "_key"], table.c[column + "_other"]
     first = like(conn, key, criterion.patterns[0]) if criterion.patterns[0] else sa.true()
     wild = _WILD[conn.dialect.name]
     if len(criterion.patterns) > 1:
         return sa.and_(first, wild(other, criterion.others))
     # Where no name has a second group, the index on the first answers alone.
-    if conn.execute(sa.select(table.c.id).where(other != NONE).limit(1)).first() is None:
+    if column not in made.others:
+        made.others[column] = _others(conn, column)
+    if not made.others[column]:
         return first
     return sa.or_(first, sa.and_(other != NONE, wild(other, f"*={criterion.patterns[0]}=*")))
+
+
+def _others(conn: sa.Connection, column: str) -> bool:
+    """Whether any name has an ideographic or phonetic group."""
+    return conn.execute(sa.select(study.c.id).where(study.c[column + "_other"] != NONE).limit(1)).first() is not None
 
 
 def _words(role: str, beginnings: tuple[str, ...]) -> list[sa.Select[Any]]:
@@ -235,22 +374,29 @@ def _like(column: ColumnElement[Any], pattern: str) -> Condition:
 _WILD: dict[str, Callable[[ColumnElement[Any], str], Condition]] = {"sqlite": _glob, "postgresql": _like}
 
 
-def selected(level: Level, made: Plan, study_uid: str | None, series_uid: str | None) -> sa.Select[Any]:
-    """The ids at a level that the conditions of every level let through; lower levels by one of their instances."""
+def selected(
+    level: Level, made: Plan, study_uid: str | None, series_uid: str | None, *, by_row: bool = False
+) -> sa.Select[Any]:
+    """The ids at a level that the conditions of every level let through; lower levels by one of their instances.
+
+    `by_row`: the studies are few or walked, so that words are asked of their rows and not of the index of words.
+    """
     where = dict(made.where)
+    if by_row:
+        where[Level.STUDY] = [*where[Level.STUDY], *made.worded]
     if study_uid is not None:
         where[Level.STUDY] = [*where[Level.STUDY], study.c.uid == study_uid]
     if series_uid is not None:
         where[Level.SERIES] = [*where[Level.SERIES], series.c.uid == series_uid]
     below = where[Level.SERIES], where[Level.INSTANCE]
     if level is Level.STUDY:
-        query = sa.select(study.c.id).where(*where[Level.STUDY])
+        query = sa.select(made.source.c.id).where(*where[Level.STUDY])
         if all(below):
             both = sa.select(series.c.study_id).join(instance, instance.c.series_id == series.c.id)
-            query = query.where(study.c.id.in_(both.where(*below[0], *below[1])))
+            query = query.where(made.source.c.id.in_(both.where(*below[0], *below[1])))
         elif any(below):
             table = series if below[0] else instance
-            query = query.where(study.c.id.in_(sa.select(table.c.study_id).where(*below[0], *below[1])))
+            query = query.where(made.source.c.id.in_(sa.select(table.c.study_id).where(*below[0], *below[1])))
     elif level is Level.SERIES:
         query = sa.select(series.c.id).join(study, study.c.id == series.c.study_id)
         query = query.where(*where[Level.STUDY], *where[Level.SERIES])
@@ -260,7 +406,7 @@ def selected(level: Level, made: Plan, study_uid: str | None, series_uid: str | 
         query = sa.select(instance.c.id).join(series, series.c.id == instance.c.series_id)
         query = query.join(study, study.c.id == series.c.study_id)
         query = query.where(*where[Level.STUDY], *where[Level.SERIES], *where[Level.INSTANCE])
-    if made.words:  # joined, so that the words lead and not the order of results
+    if made.words and not by_row:  # joined, so that the words lead and not the order of results
         words = sa.intersect(*made.words).subquery() if len(made.words) > 1 else made.words[0].distinct().subquery()
         query = query.join(words, words.c.study_id == study.c.id)
     return query
@@ -275,3 +421,33 @@ ORDER: dict[Level, tuple[ColumnElement[Any], ...]] = {
     Level.INSTANCE: (*_NEWEST, *_SERIES, sa.func.coalesce(instance.c.number, _LAST), instance.c.id),
 }
 """Newest study first, then by number; total, so that pages neither repeat nor miss a result."""
+
+_BEFORE, _BEYOND = "", chr(0x10FFFF)
+
+
+def _walk(columns: Iterable[ColumnElement[Any]]) -> sa.Subquery:
+    low, high = study.c.study_date >= sa.bindparam("low"), study.c.study_date <= sa.bindparam("high")
+    return sa.select(*columns).where(low, high).order_by(*_NEWEST).limit(sa.bindparam("steps")).subquery("newest")
+
+
+_WALKED = ("id", "study_date", "study_time", "modalities", "patient_name_key", "patient_name_other")
+_SHORT, _WIDE = _walk(study.c[name] for name in _WALKED), _walk(study.c)
+
+
+def walk(
+    conn: sa.Connection, matches: list[tuple[Path, str]], options: Options, days: Between | None
+) -> tuple[sa.Select[Any], dict[str, Any]]:
+    """The matching of the newest studies of these days, in order; `steps` of them are looked at.
+
+    Where the walk's index holds all the keys ask for, nothing else is read.
+    """
+    short = all(
+        path in (STUDY_DATE, STUDY_TIME, MODALITIES, MODALITY, NAME) and value.strip() != matching.EMPTY
+        for path, value in matches
+    )
+    source = _SHORT if short else _WIDE
+    made = plan(conn, Level.STUDY, matches, options, source)
+    newest = (source.c.study_date.desc(), source.c.study_time.desc(), source.c.id.desc())
+    low, high = (days.low, days.high) if days else (None, None)
+    bounds = {"low": low or ("0" if days else _BEFORE), "high": high or _BEYOND}
+    return selected(Level.STUDY, made, None, None, by_row=True).order_by(*newest), bounds

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lamelle.archive import catalogue, facts, names
-from lamelle.archive.catalogue import instance, name_word, series, study, tally
+from lamelle.archive.catalogue import MONTH, instance, name_word, series, study, tally, tally_month
 from lamelle.archive.facts import NAMES, Facts
 from lamelle.archive.merge import Merged
 from lamelle.archive.model import instance_key
@@ -310,16 +310,27 @@ def count_change(changes: Changes, before: Counted | None, after: Counted | None
 
 def add_to_tally(conn: sa.Connection, changes: Changes) -> None:
     """Write noted changes, in one order everywhere so that no two transactions wait for each other."""
+    months = no_changes()
+    for (day, modalities), amounts in changes.items():
+        cell = months[day[:MONTH], modalities]
+        for at, amount in enumerate(amounts):
+            cell[at] += amount
+    _add(conn, tally, changes)
+    _add(conn, tally_month, months)
+
+
+def _add(conn: sa.Connection, table: sa.Table, changes: Changes) -> None:
     dialect = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+    period, *_ = table.primary_key.columns
     columns = ("studies", "series", "instances")
-    insert = dialect(tally)
+    insert = dialect(table)
     add = insert.on_conflict_do_update(
-        index_elements=[tally.c.study_date, tally.c.modalities],
-        set_={name: tally.c[name] + insert.excluded[name] for name in columns},
+        index_elements=[period, table.c.modalities],
+        set_={name: table.c[name] + insert.excluded[name] for name in columns},
     )
     rows = [
-        {"study_date": day, "modalities": modalities, **dict(zip(columns, amounts, strict=True))}
-        for (day, modalities), amounts in sorted(changes.items())
+        {period.name: cell, "modalities": modalities, **dict(zip(columns, amounts, strict=True))}
+        for (cell, modalities), amounts in sorted(changes.items())
         if any(amounts)
     ]
     if rows:

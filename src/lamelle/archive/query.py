@@ -3,6 +3,7 @@
 No protocol here: doors turn their requests into a Query and a Page into their answers.
 """
 
+import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from lamelle.archive import conditions, facts, results
-from lamelle.archive.catalogue import Level, instance, metadata, series, study, tally
+from lamelle.archive.catalogue import Level, instance, metadata, series, study
 from lamelle.archive.conditions import ORDER, Options, Path, Plan
 from lamelle.archive.matching import Criterion
 from lamelle.base.db import Database
@@ -22,7 +23,15 @@ __all__ = ["Level", "Match", "Page", "Query", "search"]
 SCAN_LIMIT = 200_000
 """Instances whose metadata one search may read when no column answers its keys."""
 SCAN_BATCH = 200
-COUNTED = {Level.STUDY: tally.c.studies, Level.SERIES: tally.c.series, Level.INSTANCE: tally.c.instances}
+SUMS = {Level.STUDY: "studies", Level.SERIES: "series", Level.INSTANCE: "instances"}
+COUNTED = 10_000
+"""Results after the page that are counted one by one; of more it is said that there are at least so many."""
+FEW = 2_000
+"""Studies one key may find to be looked at one by one; more are met soon when all are walked from the newest."""
+WALKS = (2_000, 20_000)
+"""Studies walked before the database is left to find another way."""
+WALKED_ON = 500
+"""Further results a walk looks for, to say how many there are at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,60 +68,145 @@ class Page:
 
     items: list[dict[str, Any]]
     remaining: int
+    exact: bool = True
+    """Whether there are no more than `remaining`; there are never less."""
 
 
-def search(db: Database, query: Query) -> Page:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The ids of a page, and what comes after them."""
+
+    ids: list[int]
+    remaining: int
+    exact: bool = True
+
+
+def search(db: Database, query: Query, *, scan_limit: int = SCAN_LIMIT) -> Page:
     """What matches, newest study first.
 
     An attribute of a lower level is matched by the instances of the result. Names match whatever their case and
-    accents, all else to the letter. Raises: Invalid("bad_value" | "duplicate_key"), TooLarge("query_too_broad").
+    accents, all else to the letter. `scan_limit`: instances whose metadata may be read when no column answers a key.
+    Raises: Invalid("bad_value" | "duplicate_key"), TooLarge("query_too_broad").
     """
     with db.read() as conn:
         options = Options(query.fuzzy, query.empty_values, query.multiple_values)
-        plan = conditions.plan(conn, query.level, [(match.path, match.value) for match in query.matches], options)
+        matches = [(match.path, match.value) for match in query.matches]
+        plan = conditions.plan(conn, query.level, matches, options)
         if plan.nothing:
             return Page([], 0)
-        ids, remaining = _scanned(conn, query, plan) if plan.rest else _selected(conn, query, plan)
+        found = _scanned(conn, query, plan, scan_limit) if plan.rest else _selected(conn, query, plan, options)
         asked = frozenset(match.path[0] for match in query.matches)
         include: frozenset[str] | None = None
         if query.include != "all":
             include = asked | {path.partition(".")[0] for path in query.include}
-        return Page(results.load(conn, query.level, ids, include, parents=query.study_uid is None), remaining)
+        items = results.load(conn, query.level, found.ids, include, parents=query.study_uid is None)
+        return Page(items, found.remaining, found.exact)
 
 
-def _selected(conn: sa.Connection, query: Query, plan: Plan) -> tuple[list[int], int]:
+def _selected(conn: sa.Connection, query: Query, plan: Plan, options: Options) -> _Found:
     """The ids of a page that the conditions give by themselves."""
+    if query.study_uid is None and query.series_uid is None:
+        few = _few(conn, plan)
+        if few is not None:
+            return _among(conn, query, plan, few)
+        if query.level is Level.STUDY and query.limit is not None and plan.drivers:
+            walked = _walked(conn, query, query.limit, plan, options)
+            if walked is not None:
+                return walked
     base = conditions.selected(query.level, plan, query.study_uid, query.series_uid)
     page = base.order_by(*ORDER[query.level]).offset(query.offset)
     if query.limit is not None:
         page = page.limit(query.limit + 1)
-    ids = list(conn.execute(page).scalars())
+    ids = list(conn.execute(page).scalars().all())
     if query.limit is None or len(ids) <= query.limit:
-        return ids, 0
+        return _Found(ids, 0)
     ids = ids[: query.limit]
-    return ids, _count(conn, query, plan, base) - query.offset - len(ids)
+    past = query.offset + len(ids)
+    total = _total(conn, query, plan)
+    if total is not None:
+        return _Found(ids, total - past)
+    bounded = base.limit(past + COUNTED + 1).subquery()
+    count = int(conn.execute(sa.select(sa.func.count()).select_from(bounded)).scalar_one())
+    return _Found(ids, min(count - past, COUNTED), count - past <= COUNTED)
 
 
-def _count(conn: sa.Connection, query: Query, plan: Plan, base: sa.Select[Any]) -> int:
-    if plan.counted is not None and query.study_uid is None and query.series_uid is None:
-        total = sa.select(sa.func.coalesce(sa.func.sum(COUNTED[query.level]), 0)).where(*plan.counted)
+def _total(conn: sa.Connection, query: Query, plan: Plan) -> int | None:
+    """How many there are by the tally; None when it can't tell."""
+    if plan.counted is None or query.study_uid is not None or query.series_uid is not None:
+        return None
+    return int(conn.execute(plan.counted.sums(SUMS[query.level])).scalar_one())
+
+
+def _few(conn: sa.Connection, plan: Plan) -> list[int] | None:
+    """The studies that the first rare key lets through; None when every key has many."""
+    for driver in plan.drivers:
+        select = driver()
+        if select is None:
+            continue
+        ids = conn.execute(select.limit(FEW + 1)).scalars().all()
+        if len(ids) <= FEW:
+            return list(dict.fromkeys(ids))
+    return None
+
+
+def _among(conn: sa.Connection, query: Query, plan: Plan, few: list[int]) -> _Found:
+    """The ids of a page, of few studies."""
+    if not few:
+        return _Found([], 0)
+    base = conditions.selected(query.level, plan, None, None, by_row=True)
+    rows = base.where(study.c.id.in_(_listed(conn, few)))
+    if query.level is Level.STUDY:  # sorted here: no index in that order is then an offer to the database
+        found = conn.execute(rows.with_only_columns(study.c.study_date, study.c.study_time, study.c.id)).all()
+        ids = [number for _, _, number in sorted(map(tuple, found), reverse=True)]
     else:
-        total = base.with_only_columns(sa.func.count())
-    return int(conn.execute(total).scalar_one())
+        rows = rows.order_by(*ORDER[query.level])
+        if query.limit is not None:
+            rows = rows.limit(query.offset + query.limit + COUNTED + 1)
+        ids = list(conn.execute(rows).scalars().all())
+    end = len(ids) if query.limit is None else min(len(ids), query.offset + query.limit)
+    more = len(ids) - end
+    exact = query.level is Level.STUDY or more <= COUNTED
+    return _Found(ids[query.offset : end], more if exact else COUNTED, exact)
 
 
-def _scanned(conn: sa.Connection, query: Query, plan: Plan) -> tuple[list[int], int]:
+def _listed(conn: sa.Connection, ids: list[int]) -> sa.Select[Any]:
+    """Numbers as a table of one parameter, however many."""
+    text = sa.bindparam(None, json.dumps(ids), sa.Text)
+    if conn.dialect.name == "sqlite":
+        return sa.select(sa.func.json_each(text).table_valued("value").c.value)
+    return sa.select(sa.cast(sa.func.json_array_elements_text(sa.cast(text, sa.JSON)).column_valued(), sa.BigInteger))
+
+
+def _walked(conn: sa.Connection, query: Query, limit: int, plan: Plan, options: Options) -> _Found | None:
+    """The ids of a page by walking studies from the newest; None when too few match to meet a page of them soon."""
+    end = query.offset + limit
+    if end >= WALKS[-1]:
+        return None
+    matches = [(match.path, match.value) for match in query.matches]
+    rows, bounds = conditions.walk(conn, matches, options, plan.days)
+    for steps in WALKS:
+        if end >= steps:
+            continue
+        ids = list(conn.execute(rows.limit(end + WALKED_ON), {**bounds, "steps": steps}).scalars().all())
+        if len(ids) > end:
+            total = _total(conn, query, plan)
+            more = len(ids) - end if total is None else total - end
+            return _Found(ids[query.offset : end], more, total is not None)
+    return None
+
+
+def _scanned(conn: sa.Connection, query: Query, plan: Plan, scan_limit: int) -> _Found:
     """The ids of a page when metadata must be read: every candidate is, but only the page's ids are kept."""
     ids: list[int] = []
     found = 0
-    for number in _matching(conn, query, plan):
+    for number in _matching(conn, query, plan, scan_limit):
         if found >= query.offset and (query.limit is None or len(ids) < query.limit):
             ids.append(number)
         found += 1
-    return ids, max(0, found - query.offset - len(ids))
+    return _Found(ids, max(0, found - query.offset - len(ids)))
 
 
-def _matching(conn: sa.Connection, query: Query, plan: Plan) -> Iterator[int]:
+def _matching(conn: sa.Connection, query: Query, plan: Plan, scan_limit: int) -> Iterator[int]:
     """The ids of results one of whose instances matches all of the rest, in order."""
     level = query.level
     owner = {Level.STUDY: study.c.id, Level.SERIES: series.c.id, Level.INSTANCE: instance.c.id}[level]
@@ -126,10 +220,10 @@ def _matching(conn: sa.Connection, query: Query, plan: Plan) -> Iterator[int]:
     matched: int | None = None
     stream = conn.execution_options(stream_results=True, max_row_buffer=SCAN_BATCH).execute(rows)
     for count, (number, packed) in enumerate(stream):
-        if count >= SCAN_LIMIT:
+        if count >= scan_limit:
             stream.close()
             raise TooLarge(
-                "query_too_broad", f"no index covers a key of this query; it reads over {SCAN_LIMIT} instances"
+                "query_too_broad", f"no index covers a key of this query; it reads over {scan_limit} instances"
             )
         if number != matched and _fits(packed, plan.rest):
             matched = number

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from lamelle.archive import catalogue, filing, ingest
 from lamelle.archive.blobs import BlobInfo, BlobStore
-from lamelle.archive.catalogue import aside, instance, name_word, series, study, tally, tombstone
+from lamelle.archive.catalogue import aside, instance, name_word, series, study, tally, tally_month, tombstone
 from lamelle.archive.filing import Record
 from lamelle.archive.model import instance_key
 from lamelle.base.db import EPOCH, Database
@@ -80,7 +80,7 @@ def rebuild(db: Database, blobs: BlobStore, progress: Progress = lambda done, to
     notes = [json.loads(blobs.read(blob.key)) for blob in blobs.list("tombstones/")]
     deleted = {note["sop_uid"] for note in notes}
     with db.write() as conn:
-        for table in (name_word, tally, instance, series, study, aside, tombstone):
+        for table in (name_word, tally, tally_month, instance, series, study, aside, tombstone):
             conn.execute(sa.delete(table))
         for note in notes:
             conn.execute(sa.insert(tombstone).values(**_tombstone(note, blobs)))

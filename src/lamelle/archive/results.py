@@ -2,15 +2,18 @@
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from lamelle.archive import catalogue, facts
-from lamelle.archive.catalogue import ATTRIBUTES, TABLES, Attribute, Kind, Level, instance, series, study
+from lamelle.archive.catalogue import ATTRIBUTES, TABLES, Kind, Level, instance, series, study
 
 Item = dict[str, Any]
+_Make = Callable[[Any], Item | None]
 
 CHUNK = 500
 
@@ -49,82 +52,117 @@ def load(
     `include`: tags wanted besides the level's own, None for all there are; `parents`: with the attributes of the levels
     above.
     """
+    shape = _shape(level, include or frozenset(), parents=parents)
     items: dict[int, Item] = {}
     leads: dict[int, str] = {}
     for at in range(0, len(ids), CHUNK):
-        for row in conn.execute(_rows(level, ids[at : at + CHUNK])).mappings():
-            number, item = _item(level, dict(row), include or frozenset(), parents=parents)
-            items[number], leads[number] = item, row["lead"]
+        numbers = ids[at : at + CHUNK]
+        for number, lead, *values in conn.execute(shape.query.where(TABLES[level].c.id.in_(numbers))).all():
+            item: Item = {}
+            for value, (tag, make) in zip(values, shape.parts, strict=True):
+                element = make(value)
+                if element is not None:
+                    item[tag] = element
+            items[number], leads[number] = item, lead
     wanted = None if include is None else {tag for tag in include if tag not in _COLUMN_TAGS}
     if wanted is None or wanted:
         _add_metadata(conn, level, items, leads, wanted, parents=parents)
     if include is None or "00080062" in include:
         _add_classes(conn, level, items)
+    if wanted == set() and "00080062" not in (include or ()):
+        return [items[number] for number in ids if number in items]
     return [dict(sorted(items[number].items())) for number in ids if number in items]
 
 
-def _rows(level: Level, ids: Sequence[int]) -> sa.Select[Any]:
-    table = TABLES[level]
-    columns: list[Any] = [*study.c]
-    source: Any = study
-    if level is not Level.STUDY:
-        columns += series.c
-        source = source.join(series, series.c.study_id == study.c.id)
-    if level is Level.INSTANCE:
-        columns += instance.c
-        source = source.join(instance, instance.c.series_id == series.c.id)
-    labelled = [column.label(f"{column.table.name}_{column.name}") for column in columns]
-    lead = (instance.c.uid if level is Level.INSTANCE else table.c.lead).label("lead")
-    return sa.select(*labelled, lead).select_from(source).where(table.c.id.in_(ids))
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How the objects of one kind of search are read: a query of their values, and what each becomes."""
+
+    query: sa.Select[Any]
+    """Row number, instance that leads, then a column for each part."""
+    parts: tuple[tuple[str, _Make], ...]
+    """Tag and maker of its element, in the order of tags."""
 
 
-def _item(level: Level, row: Mapping[str, Any], include: frozenset[str], *, parents: bool) -> tuple[int, Item]:
-    item: Item = {"0020000D": _element("UI", [row["study_uid"]]), "00080056": _element("CS", ["ONLINE"])}
+@lru_cache(256)
+def _shape(level: Level, include: frozenset[str], *, parents: bool) -> _Shape:
     there = list(Level)[: list(Level).index(level) + 1]
     here = there if parents else [level]
+    found: dict[str, tuple[sa.ColumnElement[Any], _Make]] = {
+        "0020000D": (study.c.uid, _maker("UI", _one)),
+        "00080056": (sa.literal_column("0"), lambda _: {"vr": "CS", "Value": ["ONLINE"]}),
+    }
     for each in there:
         for attribute in ATTRIBUTES[each]:
             tag = attribute.path[0]
             if len(attribute.path) == 1 and (tag in include or (attribute.always and each in here)):
-                _add(item, attribute, row[f"{each}_{attribute.column}"])
+                found[tag] = (TABLES[each].c[attribute.column], _maker(attribute.vr, _READ[attribute.kind], tag))
     if Level.STUDY in here:
-        item["00080061"] = _element("CS", facts.split(row["study_modalities"]))
-        item["00201206"] = _element("IS", [row["study_series_count"]])
-        item["00201208"] = _element("IS", [row["study_instance_count"]])
+        found["00080061"] = (study.c.modalities, _maker("CS", facts.split))
+        found["00201206"] = (study.c.series_count, _maker("IS", _one))
+        found["00201208"] = (study.c.instance_count, _maker("IS", _one))
     if level is not Level.STUDY:
-        item["0020000E"] = _element("UI", [row["series_uid"]])
+        found["0020000E"] = (series.c.uid, _maker("UI", _one))
     if Level.SERIES in here:
-        item["00201209"] = _element("IS", [row["series_instance_count"]])
-        requests = row["series_request_attributes"]
-        if requests:
-            item["00400275"] = _element("SQ", json.loads(requests))
+        found["00201209"] = (series.c.instance_count, _maker("IS", _one))
+        found["00400275"] = (series.c.request_attributes, _requests)
     if level is Level.INSTANCE:
-        item["00080018"] = _element("UI", [row["instance_uid"]])
-        item["00083002"] = _element("UI", [row["instance_transfer_syntax"]])
-    return row[f"{level}_id"], item
+        found["00080018"] = (instance.c.uid, _maker("UI", _one))
+        found["00083002"] = (instance.c.transfer_syntax, _maker("UI", _one))
+    table = TABLES[level]
+    lead = instance.c.uid if level is Level.INSTANCE else table.c.lead
+    columns = [column.label(f"v{tag}") for tag, (column, _) in sorted(found.items())]
+    source: Any = study
+    if level is not Level.STUDY:
+        source = source.join(series, series.c.study_id == study.c.id)
+    if level is Level.INSTANCE:
+        source = source.join(instance, instance.c.series_id == series.c.id)
+    query = sa.select(table.c.id, lead.label("lead"), *columns).select_from(source)
+    return _Shape(query, tuple((tag, make) for tag, (_, make) in sorted(found.items())))
+
+
+def _maker(vr: str, read: Callable[[Any], list[Any]], tag: str = "") -> _Make:
+    """What a column's value becomes; without one, an element without a value, or none where it is optional."""
+    optional = tag in _OPTIONAL
+
+    def made(value: Any) -> dict[str, Any] | None:
+        if value is not None and value != "":
+            return {"vr": vr, "Value": read(value)}
+        return None if optional else {"vr": vr}
+
+    return made
+
+
+def _one(value: Any) -> list[Any]:
+    return [value]
+
+
+def _several(value: str) -> list[str]:
+    return value.split("\\") if "\\" in value else [value]
+
+
+def _person(value: str) -> list[dict[str, str]]:
+    if "=" not in value:
+        return [{"Alphabetic": value}]
+    groups = zip(("Alphabetic", "Ideographic", "Phonetic"), value.split("="), strict=False)
+    return [{name: group for name, group in groups if group}]
+
+
+def _requests(value: str | None) -> dict[str, Any] | None:
+    return {"vr": "SQ", "Value": json.loads(value)} if value else None
+
+
+_READ: dict[Kind, Callable[[Any], list[Any]]] = dict.fromkeys(Kind, _several) | {
+    Kind.NUMBER: _one,
+    Kind.MANY: facts.split,
+    Kind.NAME: _person,
+}
 
 
 _COMPUTED = _tags("0020000D 0020000E 00080018 00080056 00080061 00080062 00083002 00201206 00201208 00201209 00400275")
 _COLUMN_TAGS = _COMPUTED | {a.path[0] for level in Level for a in ATTRIBUTES[level] if len(a.path) == 1}
 _OPTIONAL = frozenset({"00080201", "00280002", "00280008", "00280010", "00280011", "00280100", "0008103E"})
 """Returned if known, left out if not."""
-
-
-def _add(item: Item, attribute: Attribute, value: Any) -> None:
-    tag = attribute.path[0]
-    if value in (None, "") and tag in _OPTIONAL:
-        return
-    match attribute.kind:
-        case Kind.NUMBER:
-            values = [] if value is None else [value]
-        case Kind.MANY:
-            values = facts.split(value)
-        case Kind.NAME:
-            groups = zip(("Alphabetic", "Ideographic", "Phonetic"), value.split("="), strict=False)
-            values = [{name: group for name, group in groups if group}] if value else []
-        case _:
-            values = value.split("\\") if value else []
-    item[tag] = _element(attribute.vr, values)
 
 
 def _element(vr: str, values: Sequence[Any]) -> dict[str, Any]:

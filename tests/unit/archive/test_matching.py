@@ -3,13 +3,14 @@
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from lamelle.archive import matching
+from lamelle.archive import matching, query
 from lamelle.archive.query import Level, Match, Query, search
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.base.errors import Invalid
@@ -166,6 +167,31 @@ _keys = st.one_of(
     st.tuples(st.just(("TM", "00080030")), _ranged(_times)),
     st.tuples(st.just(("CS", "00080061")), st.sampled_from(["CT", "C*", "?R", "*", "XX", "S?"])),
 )
+
+
+@pytest.mark.parametrize("few", [0, 3])
+@pytest.mark.parametrize("steps", [(1, 8), (8, 30), (60,)])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_every_way_of_searching_finds_the_same(
+    filled: Archive, few: int, steps: tuple[int, ...], data: st.DataObject
+) -> None:
+    """Few rows one by one, a walk from the newest, or the database's own way: only the cost differs."""
+    keys = data.draw(st.lists(_keys, min_size=1, max_size=3, unique_by=lambda key: key[0]))
+    fuzzy = data.draw(st.booleans())
+    limit, offset = data.draw(st.integers(0, 20)), data.draw(st.integers(0, 9))
+    matches = tuple(Match((tag,), value) for (_, tag), value in keys)
+    asked = Query(Level.STUDY, matches, limit=limit, offset=offset, fuzzy=fuzzy)
+    whole = search(filled.db, replace(asked, limit=None, offset=0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(query, "FEW", few)
+        patch.setattr(query, "WALKS", steps)
+        patch.setattr(query, "WALKED_ON", 2)
+        patch.setattr(query, "COUNTED", 3)
+        page = search(filled.db, asked)
+    assert page.items == whole.items[offset : offset + limit]
+    more = max(0, len(whole.items) - offset - limit)
+    assert page.remaining == more if page.exact else 0 < page.remaining <= more
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

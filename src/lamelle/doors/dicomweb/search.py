@@ -53,7 +53,8 @@ class Search:
         settings = self._door.settings
         asked = parsed(request.query_params.multi_items(), level, request.path_params, settings.max_results)
         choice = negotiate.choose(self._door.ranges(request), negotiate.JSON_OR_XML, one=True)
-        page = await run_in_threadpool(query.search, self._door.archive.db, asked)
+        archive = self._door.archive
+        page = await run_in_threadpool(query.search, archive.db, asked, scan_limit=archive.settings.scan_limit)
         base = self._door.base(request)
         headers = {"cache-control": "private, no-cache"}
         if page.remaining > 0:
