@@ -127,9 +127,10 @@ def plan(
     matches: list[tuple[Path, str]],
     options: Options,
     source: sa.FromClause = study,
+    others: dict[str, bool] | None = None,
 ) -> Plan:
     """Sort the keys of a query by who can answer them. Raises: Invalid("bad_value" | "duplicate_key")."""
-    made = Plan(source)
+    made = Plan(source, others or {})
     if len({path for path, _ in matches}) < len(matches):
         raise Invalid("duplicate_key", "a key stands twice in the query")
     for path, value in matches:
@@ -183,6 +184,7 @@ def _add_words(conn: sa.Connection, made: Plan, column: str, beginnings: tuple[s
     for select in words:
         made.drivers.append(lambda select=select: select)  # type: ignore[misc]
     if column == grams.COLUMN and len(beginnings) > 1:
+        made.drivers.append(lambda: grams.holding(conn, [[text[: grams.LENGTH] for text in beginnings]]))
         made.drivers.append(lambda: grams.holding(conn, [beginnings]))
 
 
@@ -435,7 +437,7 @@ _SHORT, _WIDE = _walk(study.c[name] for name in _WALKED), _walk(study.c)
 
 
 def walk(
-    conn: sa.Connection, matches: list[tuple[Path, str]], options: Options, days: Between | None
+    conn: sa.Connection, matches: list[tuple[Path, str]], options: Options, asked: Plan
 ) -> tuple[sa.Select[Any], dict[str, Any]]:
     """The matching of the newest studies of these days, in order; `steps` of them are looked at.
 
@@ -446,7 +448,8 @@ def walk(
         for path, value in matches
     )
     source = _SHORT if short else _WIDE
-    made = plan(conn, Level.STUDY, matches, options, source)
+    made = plan(conn, Level.STUDY, matches, options, source, asked.others)
+    days = asked.days
     newest = (source.c.study_date.desc(), source.c.study_time.desc(), source.c.id.desc())
     low, high = (days.low, days.high) if days else (None, None)
     bounds = {"low": low or ("0" if days else _BEFORE), "high": high or _BEYOND}

@@ -3,7 +3,6 @@
 No protocol here: doors turn their requests into a Query and a Page into their answers.
 """
 
-import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -30,7 +29,7 @@ FEW = 2_000
 """Studies one key may find to be looked at one by one; more are met soon when all are walked from the newest."""
 WALKS = (2_000, 20_000)
 """Studies walked before the database is left to find another way."""
-WALKED_ON = 500
+WALKED_ON = 200
 """Further results a walk looks for, to say how many there are at least."""
 
 
@@ -137,41 +136,49 @@ def _total(conn: sa.Connection, query: Query, plan: Plan) -> int | None:
     return int(conn.execute(plan.counted.sums(SUMS[query.level])).scalar_one())
 
 
-def _few(conn: sa.Connection, plan: Plan) -> list[int] | None:
-    """The studies that the first rare key lets through; None when every key has many."""
+def _few(conn: sa.Connection, plan: Plan) -> str | None:
+    """The studies that the first rare key lets through, as a JSON list; None when every key has many."""
+    together = sa.func.json_group_array if conn.dialect.name == "sqlite" else sa.func.json_agg
     for driver in plan.drivers:
         select = driver()
         if select is None:
             continue
-        ids = conn.execute(select.limit(FEW + 1)).scalars().all()
-        if len(ids) <= FEW:
-            return list(dict.fromkeys(ids))
+        found = select.limit(FEW + 1).subquery()
+        listed = sa.cast(together(found.c[0]), sa.Text)  # the numbers never become Python's: there may be thousands
+        count, ids = conn.execute(sa.select(sa.func.count(), listed).select_from(found)).one()
+        if count <= FEW:
+            return str(ids) if count else "[]"
     return None
 
 
-def _among(conn: sa.Connection, query: Query, plan: Plan, few: list[int]) -> _Found:
+def _among(conn: sa.Connection, query: Query, plan: Plan, few: str) -> _Found:
     """The ids of a page, of few studies."""
-    if not few:
+    if few == "[]":
         return _Found([], 0)
     base = conditions.selected(query.level, plan, None, None, by_row=True)
     rows = base.where(study.c.id.in_(_listed(conn, few)))
-    if query.level is Level.STUDY:  # sorted here: no index in that order is then an offer to the database
-        found = conn.execute(rows.with_only_columns(study.c.study_date, study.c.study_time, study.c.id)).all()
-        ids = [number for _, _, number in sorted(map(tuple, found), reverse=True)]
-    else:
-        rows = rows.order_by(*ORDER[query.level])
+    if query.level is Level.STUDY:  # cut off from what is sorted: no index in that order is then an offer to follow
+        rows = rows.with_only_columns(study.c.id, study.c.study_date, study.c.study_time).limit(FEW + 1)
+        inner = rows.subquery()
+        newest = inner.c.study_date.desc(), inner.c.study_time.desc(), inner.c.id.desc()
+        page = sa.select(inner.c.id, sa.func.count().over()).order_by(*newest).offset(query.offset)
         if query.limit is not None:
-            rows = rows.limit(query.offset + query.limit + COUNTED + 1)
-        ids = list(conn.execute(rows).scalars().all())
+            page = page.limit(max(1, query.limit))
+        found = conn.execute(page).all()
+        ids = [number for number, _ in found][: query.limit]
+        return _Found(ids, found[0][1] - query.offset - len(ids) if found else 0)
+    rows = rows.order_by(*ORDER[query.level])
+    if query.limit is not None:
+        rows = rows.limit(query.offset + query.limit + COUNTED + 1)
+    ids = list(conn.execute(rows).scalars().all())
     end = len(ids) if query.limit is None else min(len(ids), query.offset + query.limit)
     more = len(ids) - end
-    exact = query.level is Level.STUDY or more <= COUNTED
-    return _Found(ids[query.offset : end], more if exact else COUNTED, exact)
+    return _Found(ids[query.offset : end], min(more, COUNTED), query.limit is None or more <= COUNTED)
 
 
-def _listed(conn: sa.Connection, ids: list[int]) -> sa.Select[Any]:
-    """Numbers as a table of one parameter, however many."""
-    text = sa.bindparam(None, json.dumps(ids), sa.Text)
+def _listed(conn: sa.Connection, ids: str) -> sa.Select[Any]:
+    """The numbers of a JSON list as a table of one parameter, however many."""
+    text = sa.bindparam(None, ids, sa.Text)
     if conn.dialect.name == "sqlite":
         return sa.select(sa.func.json_each(text).table_valued("value").c.value)
     return sa.select(sa.cast(sa.func.json_array_elements_text(sa.cast(text, sa.JSON)).column_valued(), sa.BigInteger))
@@ -183,7 +190,7 @@ def _walked(conn: sa.Connection, query: Query, limit: int, plan: Plan, options: 
     if end >= WALKS[-1]:
         return None
     matches = [(match.path, match.value) for match in query.matches]
-    rows, bounds = conditions.walk(conn, matches, options, plan.days)
+    rows, bounds = conditions.walk(conn, matches, options, plan)
     for steps in WALKS:
         if end >= steps:
             continue

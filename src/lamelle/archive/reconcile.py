@@ -74,7 +74,9 @@ def verify(db: Database, blobs: BlobStore, progress: Progress = lambda done, tot
 def rebuild(db: Database, blobs: BlobStore, progress: Progress = lambda done, total: None) -> Report:
     """Empty the catalogue and fill it from the blobs; the report says what could not be read.
 
-    No door may be open meanwhile. Thumbnails are asked for anew; records of imports stay.
+    No door may be open meanwhile. Thumbnails are asked for anew; records of imports stay. A blob whose commit failed
+    after it was placed is filed too: it is a whole valid instance, its sender was told to send it again, and then it
+    is a duplicate. Losing it would be the worse mistake: it may be one whose answer was lost on its way.
     """
     listed = sorted(blobs.list("instances/"), key=lambda blob: (blob.modified, blob.key))
     notes = [json.loads(blobs.read(blob.key)) for blob in blobs.list("tombstones/")]
