@@ -1,9 +1,10 @@
-"""Store, search, frames, delete, rebuild, verify: the same through `lamelle serve` on every kind of catalogue."""
+"""Store, search, frames, delete, rebuild, verify: the same through `lamelle serve` on any catalogue and store."""
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from lamelle.archive.reconcile import catalogue_fingerprint
 from lamelle.base.db import Database
 from lamelle.ops import config
-from lamelle.testing import instances, postgres
+from lamelle.testing import instances, postgres, swift
 from lamelle.testing.client import Client
 from lamelle.testing.node import Node
 
@@ -46,11 +47,28 @@ def lose_catalogue(data: Path, environment: Environment) -> None:
         path.unlink()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def environment(request: pytest.FixtureRequest) -> dict[str, str]:
+CACHE = Path(os.environ.get("LAMELLE_TEST_CACHE") or Path(__file__).parents[2] / ".cache")
+
+
+@pytest.fixture(params=["sqlite", "postgresql", pytest.param("s3", marks=pytest.mark.slow)])
+def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
     if request.param == "sqlite":
-        return dict(NO_RESERVE)
-    return {**NO_RESERVE, "LAMELLE_ARCHIVE_DATABASE_URL": postgres.new_database()}
+        yield dict(NO_RESERVE)
+    elif request.param == "postgresql":
+        yield {**NO_RESERVE, "LAMELLE_ARCHIVE_DATABASE_URL": postgres.new_database()}
+    else:
+        binaries = swift.installed(CACHE)
+        if binaries is None:
+            pytest.skip("OpenStack Swift can't be installed here")
+        with swift.running(binaries, tmp_path / "swift") as server:
+            swift.make_bucket(server, "slides")
+            yield {
+                **NO_RESERVE,
+                "LAMELLE_ARCHIVE_BLOB_URL": "s3://slides/archive",
+                "LAMELLE_ARCHIVE_S3_ENDPOINT": server.endpoint,
+                "LAMELLE_ARCHIVE_S3_ACCESS_KEY": server.access_key,
+                "LAMELLE_ARCHIVE_S3_SECRET_KEY": server.secret_key,
+            }
 
 
 def fill(client: Client) -> tuple[str, str, str]:
@@ -84,7 +102,7 @@ def check(client: Client, where: tuple[str, str, str]) -> None:
     assert client.get("/health").status == 200
 
 
-def test_the_core_on_each_catalogue(environment: dict[str, str], tmp_path: Path) -> None:
+def test_the_core_on_each_catalogue_and_store(environment: dict[str, str], tmp_path: Path) -> None:
     data = tmp_path / "data"
     with Node(data, environment=environment) as node, Client(node.url) as client:
         where = fill(client)

@@ -304,7 +304,7 @@ def _condition(
             bounds += [column <= high] if high is not None else []
             return sa.and_(*bounds), True
         case Whole(number=number):
-            return column == number, True
+            return column == number if abs(number) < 1 << 63 else sa.false(), True
         case Real(number=number):
             return _holds(conn, column, facts.as_text(number)), True
         case Name():

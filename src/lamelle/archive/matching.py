@@ -170,6 +170,8 @@ def parse(
     Raises: Invalid("bad_value") for a date, time, number or UID that is none.
     """
     value = value.strip(" \0")
+    if "\0" in value:
+        raise Invalid("bad_value", "a value holds a NUL, which no text of DICOM does")
     if empty_values and value == EMPTY:
         return Empty()
     if value == "" or (value.strip("*") == "" and vr != "UI"):

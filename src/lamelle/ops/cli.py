@@ -16,7 +16,7 @@ from rich.table import Table
 from lamelle import __version__
 from lamelle.archive.reconcile import Report
 from lamelle.base import telemetry
-from lamelle.base.errors import Invalid, LamelleError
+from lamelle.base.errors import Invalid, LamelleError, NotFound
 from lamelle.ops import config
 from lamelle.ops.config import Settings
 
@@ -31,6 +31,21 @@ def settings_of(data: Path | None, file: Path | None, **overrides: Any) -> Setti
     named = {name.replace("__", "."): value for name, value in overrides.items()}
     settings = config.load(file, overrides={"archive.data_dir": data, **named})
     telemetry.configure(settings.log.level, settings.log.format)
+    for name in config.unknown_variables():
+        telemetry.log("settings.unknown_variable", level="warning", name=name)
+    return settings
+
+
+def existing(settings: Settings, *, catalogue: bool) -> Settings:
+    """The settings of an archive that is there: a wrong folder must not pass for an empty, sound archive.
+
+    Raises: NotFound no_such_archive, no_catalogue.
+    """
+    folder = settings.archive.data_dir
+    if not settings.archive.blob_url and not (folder / "blobs").is_dir():
+        raise NotFound("no_such_archive", f"there is no archive in {folder}")
+    if catalogue and not settings.archive.database_url and not (folder / "catalogue.sqlite3").is_file():
+        raise NotFound("no_catalogue", f"the catalogue in {folder} is gone; `lamelle rebuild` makes it again")
     return settings
 
 
@@ -125,7 +140,7 @@ def verify(data: Data = None, file: File = None) -> None:
     """Read every kept byte and compare it with the catalogue."""
     from lamelle.archive import reconcile
 
-    _reconcile("Verifying", reconcile.verify, settings_of(data, file))
+    _reconcile("Verifying", reconcile.verify, existing(settings_of(data, file), catalogue=True))
 
 
 @app.command()
@@ -134,7 +149,7 @@ def rebuild(data: Data = None, file: File = None) -> None:
     from lamelle.archive import reconcile
     from lamelle.ops import serve as serving
 
-    settings = settings_of(data, file)
+    settings = existing(settings_of(data, file), catalogue=False)
     with serving.held(serving.writable(settings.archive.data_dir)):
         _reconcile("Rebuilding", reconcile.rebuild, settings)
 

@@ -120,10 +120,11 @@ def variable(name: str) -> str:
     return PREFIX + name.replace(".", "_").upper()
 
 
-def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+def unknown_variables(environment: Mapping[str, str] | None = None) -> list[str]:
     """`LAMELLE_*` names that mean nothing here: a typing error, or Kubernetes' service links (so no error)."""
     known = {variable(name) for name in names()} | {FILE_VARIABLE}
-    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+    given = os.environ if environment is None else environment
+    return sorted(name for name in given if name.startswith(PREFIX) and name not in known)
 
 
 def _from_file(path: Path) -> dict[str, Any]:

@@ -64,7 +64,16 @@ def test_universal(vr: str, value: str) -> None:
 
 @pytest.mark.parametrize(
     ("vr", "value"),
-    [("DA", "2024*"), ("DA", "-"), ("TM", "9:00"), ("UI", "1.2*"), ("IS", "x"), ("DT", "-"), ("DA", "a-b")],
+    [
+        ("DA", "2024*"),
+        ("DA", "-"),
+        ("TM", "9:00"),
+        ("UI", "1.2*"),
+        ("IS", "x"),
+        ("DT", "-"),
+        ("DA", "a-b"),
+        ("LO", "a\0*"),
+    ],
 )
 def test_bad_values_are_named(vr: str, value: str) -> None:
     with pytest.raises(Invalid) as caught:
@@ -217,3 +226,8 @@ def test_search_finds_what_a_naive_reader_finds(
     page = search(filled.db, Query(Level.STUDY, tuple(Match((tag,), value) for (_, tag), value in keys), limit=limit))
     assert [item["00200010"]["Value"][0] for item in page.items] == expected[:limit]
     assert page.remaining == max(0, len(expected) - limit)
+
+
+@pytest.mark.parametrize("number", ["9" * 30, "-" + "9" * 30, str(1 << 63)])
+def test_a_number_that_no_column_holds_matches_nothing(filled: Archive, number: str) -> None:
+    assert search(filled.db, Query(Level.INSTANCE, (Match(("00280010",), number),))).items == []

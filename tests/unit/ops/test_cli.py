@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from lamelle import __version__
 from lamelle.base import telemetry
+from lamelle.base.errors import NotFound
 from lamelle.ops import cli
 
 
@@ -39,9 +40,33 @@ def test_settings_are_shown_with_their_variables(tmp_path: Path) -> None:
 
 
 def test_an_empty_archive_is_sound_and_can_be_rebuilt(tmp_path: Path) -> None:
-    for command in ("verify", "rebuild"):
+    (tmp_path / "data" / "blobs").mkdir(parents=True)
+    for command in ("rebuild", "verify"):
         status, text = run(command, "--data", str(tmp_path / "data"))
         assert (status, "0 instances, 0 bytes: sound" in text) == (0, True)
+
+
+@pytest.mark.parametrize("command", ["verify", "rebuild"])
+def test_a_wrong_folder_is_no_sound_archive(tmp_path: Path, command: str) -> None:
+    with pytest.raises(NotFound, match="there is no archive in") as caught:
+        run(command, "--data", str(tmp_path / "tyop"))
+    assert caught.value.code == "no_such_archive"
+    assert not (tmp_path / "tyop").exists()
+
+
+def test_a_lost_catalogue_is_not_sound(tmp_path: Path) -> None:
+    (tmp_path / "blobs").mkdir()
+    with pytest.raises(NotFound) as caught:
+        run("verify", "--data", str(tmp_path))
+    assert caught.value.code == "no_catalogue"
+
+
+def test_a_misspelt_variable_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[object] = []
+    monkeypatch.setattr(telemetry, "log", lambda event, **facts: said.append((event, facts.get("name"))))
+    monkeypatch.setenv("LAMELLE_SERVE_PROT", "1")
+    run("settings", "--data", str(tmp_path))
+    assert ("settings.unknown_variable", "LAMELLE_SERVE_PROT") in said
 
 
 def test_an_import_says_what_became_of_the_files(tmp_path: Path) -> None:

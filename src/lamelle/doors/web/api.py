@@ -32,6 +32,7 @@ def api(archive: Archive) -> FastAPI:
     app.add_exception_handler(LamelleError, http.answer_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _not_found)
+    app.add_exception_handler(Exception, _crashed)
     return app
 
 
@@ -49,3 +50,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _not_found(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return http.problem(error.status_code, "no_such_page", "there is nothing at this address")
+
+
+async def _crashed(request: Request, error: Exception) -> Response:
+    """A fault of ours in the form of every other error; it is raised on, and logged by who counts requests."""
+    return http.problem(500, "internal_error", "this should not happen; the server's log says more")

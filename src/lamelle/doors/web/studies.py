@@ -30,6 +30,8 @@ LISTED: Final = 24
 """Series named in a list; a study of more is opened to see them."""
 MERGED: Final = 200
 """Results taken from each searched attribute: more than anyone reads; a longer word narrows them."""
+LAST: Final = 1 << 62
+"""Beyond the last study of any archive, and within what a database counts with."""
 
 
 def router(archive: Archive) -> APIRouter:
@@ -43,7 +45,7 @@ def router(archive: Archive) -> APIRouter:
         from_: Annotated[date | None, Parameter(alias="from")] = None,
         to: date | None = None,
         limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
-        offset: Annotated[int, Parameter(ge=0)] = 0,
+        offset: Annotated[int, Parameter(ge=0, le=LAST)] = 0,
     ) -> StudyPage:
         matches = filters(modality, from_, to)
         found, total = (
