@@ -35,7 +35,9 @@ def _names(db: Database) -> list[str]:
 def test_migrations_give_the_declared_schema(db: Database) -> None:
     assert {catalogue.study, jobs.job} <= set(schema.tables.values())
     with db.read() as conn:
-        assert compare_metadata(MigrationContext.configure(conn), schema) == []
+        undeclared = ("name_gram", "ix_study_name_gram")  # of each engine in its own way, made by archive.grams
+        options = {"include_name": lambda name, kind, parents: not str(name).startswith(undeclared)}
+        assert compare_metadata(MigrationContext.configure(conn, opts=options), schema) == []
 
 
 def test_migrating_twice_or_at_once_is_harmless(catalogue_url: str) -> None:
