@@ -110,16 +110,22 @@ class Spent:
     cpu_s: float = 0.0  # of the server
     memory_mb: float = 0.0  # peak of the server, anonymous pages
     foreign: float = 0.0  # share of the machine that others used, 0..1
+    pid: int | None = None
+
+    def follow(self, pid: int) -> None:
+        """Watches the memory of a process that is ours to wait for: its CPU time counts as our own."""
+        self.pid = pid
 
 
 @contextmanager
 def watched(pid: int | None) -> Iterator[Spent]:
     """Measures a stretch of time: wall, the server's CPU and peak memory, and what others took of the machine."""
-    spent, stop = Spent(), threading.Event()
+    spent, stop = Spent(pid=pid), threading.Event()
 
     def look() -> None:
-        while pid and not stop.is_set():
-            spent.memory_mb = max(spent.memory_mb, pss_mb(tree(pid)))
+        while not stop.is_set():
+            if spent.pid:
+                spent.memory_mb = max(spent.memory_mb, pss_mb(tree(spent.pid)))
             stop.wait(0.1)
 
     watcher = threading.Thread(target=look, daemon=True)

@@ -5,9 +5,10 @@ Tiles are drawn by the demonstration. Files are made larger by repeating tiles; 
 
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,32 @@ def retagged(data: bytes, tag: int, head: int = 1 << 16) -> bytes:
     return data[:head].replace(TAG, b".%06d." % tag) + data[head:]
 
 
+def cached(path: Path, make: Callable[[], Sequence[bytes]]) -> tuple[bytes, ...]:
+    """What `make` gives, made once and read from `path` afterwards."""
+    if not path.exists():
+        parts = make()
+        draft = path.with_suffix(".part")
+        draft.write_bytes(struct.pack(f"<{len(parts) + 1}I", len(parts), *map(len, parts)) + b"".join(parts))
+        draft.rename(path)
+    data = path.read_bytes()
+    count = struct.unpack_from("<I", data)[0]
+    ends = list(accumulate(struct.unpack_from(f"<{count}I", data, 4), initial=4 + 4 * count))
+    return tuple(data[start:end] for start, end in pairwise(ends))
+
+
+def retold(path: Path, tag: int, other: int, head: int = 1 << 14) -> bytes:
+    """The file with another study's UIDs of the same length."""
+    data = path.read_bytes()
+    return data[:head].replace(b".%06d." % tag, b".%06d." % other) + data[head:]
+
+
 @lru_cache(maxsize=1)
-def pool(count: int = 400, quality: int = 92) -> tuple[bytes, ...]:
+def pool(work: Path) -> tuple[bytes, ...]:
     """Different JPEG tiles of drawn tissue, about 28 kB each."""
+    return cached(work / "tiles.pool", _drawn)
+
+
+def _drawn(count: int = 400, quality: int = 92) -> list[bytes]:
     staining = STAININGS["HES"]
     scene = Scene(8192, 6144, 0.25, staining.stains, 3)
     ORGANS["colon"](scene, staining)
@@ -43,7 +67,7 @@ def pool(count: int = 400, quality: int = 92) -> tuple[bytes, ...]:
         if pixels.min(2).mean() < 215:
             grain = rng.normal(0, 5, pixels.shape)
             tiles.append(svs.compress(np.clip(pixels + grain, 0, 255).astype(np.uint8), quality))
-    return tuple(tiles)
+    return tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +90,8 @@ def slide(work: Path, side: int, number: int = 1) -> SlideFile:
     path = work / f"slide{side}-{number}.dcm"
     tag = 200000 + number
     study = f"{ROOT}.{tag}.1"
-    header, order = _slide_header(side, tag), _order(side * side, number)
-    tiles = pool()
+    tiles = pool(work)
+    header, order = _slide_header(side, tag), _order(side * side, len(tiles), number)
     lengths = np.array([len(tiles[k]) + len(tiles[k]) % 2 for k in order], np.int64)
     starts = np.concatenate([[0], np.cumsum(lengths + 8)[:-1]])
     first = len(header) + 12 + 8 + 4 * len(order)
@@ -88,9 +112,9 @@ def slide(work: Path, side: int, number: int = 1) -> SlideFile:
     return SlideFile(path, study, f"{study}.1", f"{study}.1.1", offsets)
 
 
-def _order(count: int, number: int) -> list[int]:
+def _order(count: int, tiles: int, number: int) -> list[int]:
     """Which tile of the pool each frame is."""
-    chosen: list[int] = np.random.default_rng(number).integers(0, len(pool()), count).tolist()
+    chosen: list[int] = np.random.default_rng(number).integers(0, tiles, count).tolist()
     return chosen
 
 
@@ -136,8 +160,7 @@ def sparse_slide(work: Path, frames: int = 25_600) -> Path:
     return path
 
 
-@lru_cache(maxsize=1)
-def _ct_template() -> tuple[bytes, ...]:
+def _ct_template() -> list[bytes]:
     """Twelve CT images of 512 x 512, about 0.5 MB each, with the tag in their UIDs."""
     volume = ct.phantom(ct.ABDOMEN, 12, 512, 1)
     images = []
@@ -153,12 +176,12 @@ def _ct_template() -> tuple[bytes, ...]:
         out.ImagePositionPatient, out.ImageOrientationPatient = [0, 0, k * 5], [1, 0, 0, 0, 1, 0]
         out.PixelData = pixels.astype("<i2").tobytes()
         images.append(wsi.part10(out, ExplicitVRLittleEndian))
-    return tuple(images)
+    return images
 
 
-def ct_images(tag: int, count: int) -> Iterator[bytes]:
+def ct_images(work: Path, tag: int, count: int) -> Iterator[bytes]:
     """`count` CT instances of one study; another tag is another study."""
-    template = _ct_template()
+    template = cached(work / "ct.pool", _ct_template)
     old = (ROOT + TAG.decode() + "3.1.99999").encode()
     for k in range(count):
         data = template[k % len(template)]

@@ -15,7 +15,8 @@ end
 function request() return prepared[math.random(#prepared)] end
 function done(summary, latency)
   io.write(string.format(
-    '\nJSON{"requests":%d,"bytes":%d,"us":%d,"p50_ms":%.3f,"p99_ms":%.3f,"bad":%d}\n',
+    '\nJSON{"requests":%d,"bytes":%d,"us":%d,"p50_ms":%.3f,"p99_ms":%.3f,"bad":%d,"broken":%d}\n',
     summary.requests, summary.bytes, summary.duration, latency:percentile(50) / 1000, latency:percentile(99) / 1000,
-    summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout))
+    summary.errors.status,
+    summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout))
 end

@@ -42,17 +42,26 @@ def _table(lines: Iterable[dict[str, Any]]) -> Iterable[str]:
         limits = [side for side in values if side.startswith("limit")]
         cells = [
             line["what"],
-            f"{_figure(values['ours'])}{_noisy(more, 'ours')} {line['unit']}" if "ours" in values else "-",
-            "; ".join(f"{side} {_figure(values[side])}{_noisy(more, side)} ({_ratio(ratios, side)})" for side in peers),
+            f"{_figure(values['ours'])}{_noisy(more, 'ours')} {line['unit']}" if "ours" in values else "failed",
+            "; ".join(
+                [f"{side} {_figure(values[side])}{_noisy(more, side)} ({_ratio(ratios, side)})" for side in peers]
+                + [f"{side} failed" for side in _failed(more) if side != "ours"]
+            ),
             "; ".join(
                 f"{side.removeprefix('limit: ')} {_figure(values[side])} ({_ratio(ratios, side)})" for side in limits
             ),
             " / ".join(_memory(more, side) for side in ("ours", *peers)),
         ]
         yield "| " + " | ".join(cell or "-" for cell in cells) + " |"
-        if "p50_ms" in more.get("ours", {}):
-            said = [f"{side} {more[side]['p50_ms']:.3g} / {more[side]['p99_ms']:.3g}" for side in values]
-            yield f"| &nbsp;&nbsp;p50 / p99, ms | {said[0].removeprefix('ours ')} | {'; '.join(said[1:])} | | |"
+        high = "p99_ms" if any("p99_ms" in facts for facts in more.values() if isinstance(facts, dict)) else "p95_ms"
+        said = {
+            side: f"{more[side]['p50_ms']:.3g} / {more[side][high]:.3g}"
+            for side in values
+            if high in more.get(side, {})
+        }
+        if "ours" in said:
+            others = "; ".join(f"{side} {both}" for side, both in said.items() if side != "ours")
+            yield f"| &nbsp;&nbsp;p50 / {high[:3]}, ms | {said['ours']} | {others} | | |"
 
 
 def _figure(value: float) -> str:
@@ -61,6 +70,10 @@ def _figure(value: float) -> str:
 
 def _ratio(ratios: dict[str, float], side: str) -> str:
     return f"x{ratios[side]:.3g}" if side in ratios else "-"
+
+
+def _failed(more: dict[str, Any]) -> list[str]:
+    return [side for side, facts in more.items() if isinstance(facts, dict) and facts.get("bad")]
 
 
 def _noisy(more: dict[str, Any], side: str) -> str:
