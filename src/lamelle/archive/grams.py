@@ -1,7 +1,8 @@
 """The index of the three-letter pieces of patient names, for patterns that begin with a wildcard and for fuzzy words.
 
 SQLite: an FTS5 table over the study's columns, kept by triggers. PostgreSQL: a GIN index of pg_trgm, where the
-extension can be had; without it such patterns read more rows. What it finds is a superset: conditions decide.
+extension can be had; without it such patterns read more rows. Migration 0002 makes them. What they find is a superset:
+conditions decide.
 """
 
 import re
@@ -18,37 +19,7 @@ LENGTH = 3
 TABLE = "name_gram"
 INDEX = "ix_study_name_gram"
 
-_COLUMNS = "patient_name_key, patient_name_other"
-_OLD = "old.patient_name_key, old.patient_name_other"
-_NEW = "new.patient_name_key, new.patient_name_other"
 _TEXT = "(patient_name_key || patient_name_other)"
-_DELETE = f"INSERT INTO {TABLE}({TABLE}, rowid, {_COLUMNS}) VALUES ('delete', old.id, {_OLD});"
-_INSERT = f"INSERT INTO {TABLE}(rowid, {_COLUMNS}) VALUES (new.id, {_NEW});"
-SQLITE = (
-    f"CREATE VIRTUAL TABLE {TABLE} USING fts5({_COLUMNS}, content='study', content_rowid='id', "
-    "tokenize='trigram case_sensitive 1', detail='none', columnsize=0)",
-    f"INSERT INTO {TABLE}(rowid, {_COLUMNS}) SELECT id, {_COLUMNS} FROM study",
-    f"CREATE TRIGGER study_gram_insert AFTER INSERT ON study BEGIN {_INSERT} END",
-    f"CREATE TRIGGER study_gram_delete AFTER DELETE ON study BEGIN {_DELETE} END",
-    f"CREATE TRIGGER study_gram_update AFTER UPDATE OF {_COLUMNS} ON study "
-    f"WHEN old.patient_name_key <> new.patient_name_key OR old.patient_name_other <> new.patient_name_other "
-    f"BEGIN {_DELETE} {_INSERT} END",
-)
-POSTGRESQL = f"CREATE INDEX {INDEX} ON study USING gin ({_TEXT} gin_trgm_ops)"
-
-
-def create(conn: sa.Connection) -> None:
-    """Make the index; on PostgreSQL only if the extension is there or may be made."""
-    if conn.dialect.name == "sqlite":
-        for statement in SQLITE:
-            conn.exec_driver_sql(statement)
-        return
-    try:
-        with conn.begin_nested():
-            conn.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
-            conn.exec_driver_sql(POSTGRESQL)
-    except sa.exc.DBAPIError:  # not installed, or not allowed: names are then found without it
-        return
 
 
 def there(conn: sa.Connection) -> bool:
