@@ -9,6 +9,7 @@ from lamelle.archive.retrieve import Retrieve
 from lamelle.archive.settings import ArchiveSettings
 from lamelle.base.clock import Clock, SystemClock
 from lamelle.base.db import Database
+from lamelle.base.errors import Unavailable
 
 __all__ = ["Archive", "ArchiveSettings"]
 
@@ -26,9 +27,16 @@ class Archive:
 
     @classmethod
     def open(cls, settings: ArchiveSettings, clock: Clock | None = None) -> "Archive":
-        """Connect, bring the schema up to date, remove what dead processes left half received."""
+        """Connect, bring the schema up to date, remove what dead processes left half received.
+
+        Raises: Unavailable data_dir_not_writable.
+        """
         clock = clock or SystemClock()
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            why = f"cannot write in the data folder {settings.data_dir}: {error.strerror}"
+            raise Unavailable("data_dir_not_writable", why) from error
         db = Database(settings.database)
         db.migrate()
         blobs = connect(settings)

@@ -147,7 +147,12 @@ def _named_errors() -> Iterator[None]:
     except exc.OperationalError as error:
         code = _code(error)
         # The driver's text may quote values: patient data stays out of the message.
-        raise Unavailable(code, f"the catalogue does not answer ({type(error.orig).__name__})") from error
+        raise Unavailable(code, f"the catalogue does not answer ({_kind(error)})") from error
+
+
+def _kind(error: exc.OperationalError) -> str:
+    """What kind of trouble: SQLite's name for it (SQLITE_READONLY, SQLITE_CANTOPEN ...), or the driver's class."""
+    return str(getattr(error.orig, "sqlite_errorname", type(error.orig).__name__))
 
 
 def _code(error: exc.OperationalError) -> str:

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from lamelle import __version__
 from lamelle.base import telemetry
-from lamelle.base.errors import NotFound
+from lamelle.base.errors import NotFound, Unavailable
 from lamelle.ops import cli
 
 
@@ -59,6 +59,13 @@ def test_a_lost_catalogue_is_not_sound(tmp_path: Path) -> None:
     with pytest.raises(NotFound) as caught:
         run("verify", "--data", str(tmp_path))
     assert caught.value.code == "no_catalogue"
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(Unavailable) as caught:
+        run("import", "--data", str(tmp_path / "file" / "data"), str(tmp_path / "file"))
+    assert caught.value.code == "data_dir_not_writable"
 
 
 def test_a_misspelt_variable_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
