@@ -34,6 +34,8 @@ THUMBNAIL_DELAY = timedelta(seconds=2)
 """The other instances of a series follow within this time, and one thumbnail job serves them all."""
 RETRIES = 5
 READ = 1 << 20
+WORTH_BEGINNING = 128 << 10
+"""Size from which a file's writing to the disk begins while the others of its batch arrive."""
 OUTCOMES = Counter("lamelle_instances_total", "Instances received, by what became of them.", ("door", "status"))
 TAKEN_IN = Counter("lamelle_taken_in_bytes_total", "Bytes of the instances received.", ("door",))
 
@@ -82,6 +84,8 @@ class Reception:
         scanner, self._scanner = self._scanner, None
         if scanner is None or self.error is not None:
             return
+        if self.spool.size >= WORTH_BEGINNING:
+            self.spool.begin_writing()
         try:
             self.scan = scanner.finish()
             self.verdict = validate.check(self.scan)

@@ -4,6 +4,7 @@ A spool has no name outside its folder until a blob store places it; it is not d
 """
 
 import fcntl
+import itertools
 import os
 import shutil
 import threading
@@ -12,10 +13,14 @@ from contextlib import suppress
 from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 
+from lamelle.archive import disk
 from lamelle.base.errors import Unavailable
 
 Chunk = bytes | bytearray | memoryview
 
+WRITE_OUT = 16 << 20
+"""Bytes after which writing to the disk begins, while more are received."""
+_opened = itertools.count()
 _FULL = {ENOSPC, EDQUOT, EFBIG}
 
 
@@ -29,15 +34,17 @@ def unavailable(error: OSError) -> Unavailable:
 class Spool:
     """One file being received; a context that drops the file on leaving."""
 
-    __slots__ = ("_fd", "path", "size")
+    __slots__ = ("_begun", "_fd", "number", "path", "size")
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
+        self._begun = 0
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         except OSError as error:
             raise unavailable(error) from error
+        self.number = next(_opened)  # taken after opening and before writing: the lowest was open before any write
 
     def write(self, chunk: Chunk) -> None:
         """Append all of the chunk. Raises: Unavailable."""
@@ -49,6 +56,14 @@ class Spool:
                 view = view[written:]
         except OSError as error:
             raise unavailable(error) from error
+        if self.size - self._begun >= WRITE_OUT:
+            self.begin_writing()
+
+    def begin_writing(self) -> None:
+        """Have what was received written out meanwhile; a hint, for the sync that comes later."""
+        if self.size > self._begun:
+            disk.begin_writing(self._fd, self._begun, self.size - self._begun)
+            self._begun = self.size
 
     def read_at(self, start: int, length: int) -> bytes:
         return os.pread(self._fd, length, start)
@@ -110,8 +125,11 @@ class SpoolFolder:
 
     def free_bytes(self) -> int:
         """Room left where spools are written."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        found = os.statvfs(self._folder)
+        try:
+            found = os.statvfs(self._folder)
+        except FileNotFoundError:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            found = os.statvfs(self._folder)
         return found.f_bavail * found.f_frsize
 
     def close(self) -> None:

@@ -25,6 +25,8 @@ __all__ = ["Bulk", "Element", "FrameIndex", "PixelData", "Scan", "Scanner"]
 Bytes = bytes | bytearray | memoryview
 
 SLICE = 1 << 20
+PIECE = 16 << 10
+"""Bytes taken at once where a header may be: they are copied, and pixel data that follow should not be."""
 MAX_META = 1 << 20
 MAX_INFLATED = 64 << 30
 _PREAMBLE = 132
@@ -112,12 +114,13 @@ class Scanner:
         """
         view = memoryview(chunk).cast("B")
         self._size += len(view)
-        for at in range(0, len(view), SLICE):
-            part = view[at : at + SLICE]
-            if not self._meta_done:
-                self._meta += part
-                part = memoryview(self._read_meta(final=False))
-            self._take(part)
+        at = 0
+        while not self._meta_done and at < len(view):
+            self._meta += view[at : at + PIECE]
+            at += PIECE
+            self._take(memoryview(self._read_meta(final=False)))
+        for start in range(at, len(view), SLICE):
+            self._take(view[start : start + SLICE])
 
     def finish(self) -> Scan:
         """What was learned, after the last byte.
@@ -186,15 +189,20 @@ class Scanner:
 
     def _take(self, view: memoryview) -> None:
         self._hash.update(view)
-        if self._body is not None:
-            self._pass_on(view)
-            return
-        self._start += view
-        if len(self._start) >= 12:
+        if self._body is None:
+            self._start += view[:PIECE]
+            view = view[PIECE:]
+            if len(self._start) < 12:
+                return
             start = bytes(self._start)
             self._start.clear()
             self._body = self._begin(start)
             self._pass_on(memoryview(start))
+        at = 0
+        while at < len(view):
+            step = SLICE if self._body.passing else PIECE
+            self._pass_on(view[at : at + step])
+            at += step
 
     def _begin(self, start: bytes) -> Reader:
         """Choose how to read the data set: as the transfer syntax says, unless its first element says otherwise."""

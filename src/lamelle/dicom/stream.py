@@ -95,6 +95,11 @@ class Reader:
                 self.head += view[at:]
                 at = len(view) - self._walk(base + len(view))
 
+    @property
+    def passing(self) -> bool:
+        """Whether the next bytes are a value or fragments that are not kept."""
+        return self.skip > 0 or self.fragments is not None
+
     def _resume(self, position: int) -> None:
         self.segments.append((len(self.head), position))
 

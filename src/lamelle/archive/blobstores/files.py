@@ -12,6 +12,7 @@ from errno import EMLINK, ENOTSUP, EPERM
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from lamelle.archive import disk
 from lamelle.archive.blobs import BlobInfo, BlobReader
 from lamelle.archive.spool import Spool, SpoolFolder, unavailable
 from lamelle.base.errors import Invalid, NotFound
@@ -67,6 +68,7 @@ class FileStore:
             raise unavailable(error) from error
         self._spools = SpoolFolder(root / SPOOL)
         self._syncers = ThreadPoolExecutor(SYNCERS, thread_name_prefix="sync")
+        self._whole = disk.syncs_whole(root)
         self._sure: set[Path] = {root}
         """Folders whose own entry is known to be durable; another process may have made one and not yet synced it."""
 
@@ -75,7 +77,10 @@ class FileStore:
 
     def place(self, items: Sequence[tuple[Spool, str]]) -> list[bool]:
         try:
-            self._each(os.fdatasync, [spool.fileno() for spool, _ in items])
+            spools = [spool for spool, _ in items]
+            whole = self._sync_together(spools) if len(items) >= TOGETHER else None
+            if whole is None:
+                self._each(os.fdatasync, [spool.fileno() for spool in spools])
             placed = []
             touched: dict[Path, None] = {}
             for spool, key in items:
@@ -83,7 +88,10 @@ class FileStore:
                 touched |= dict.fromkeys(self._make_folders(path.parent))
                 placed.append(_link(spool.path, path))
                 touched[path.parent] = None
-            self._sync(touched)
+            if whole is not None and disk.sync_whole(whole):
+                self._sure |= touched.keys()
+            else:
+                self._sync(touched)
         except OSError as error:
             self._sure = {self._root}
             raise unavailable(error) from error
@@ -190,6 +198,17 @@ class FileStore:
         each = dict.fromkeys(folders)
         self._each(_sync_folder, list(each))
         self._sure |= each.keys()
+
+    def _sync_together(self, spools: Sequence[Spool]) -> int | None:
+        """Sync all of several spools with one call; else None, and each is to be synced.
+
+        Returns a descriptor to sync the file system through: the one opened first is told of every failure since.
+        """
+        own = sum(spool.size for spool in spools)
+        if not self._whole or own > disk.FOREIGN_BYTES or disk.unwritten() - own > disk.FOREIGN_BYTES:
+            return None
+        first = min(spools, key=lambda spool: spool.number).fileno()
+        return first if disk.sync_whole(first) else None
 
     def _each(self, sync: Callable[[T], None], things: Sequence[T]) -> None:
         """Sync several things at once: the disk then writes its journal for many of them together."""
