@@ -32,6 +32,9 @@ class BlobReader(Protocol):
     def read_at(self, start: int, length: int) -> bytes:
         """The bytes from `start`, fewer than `length` only at the end of the blob. Raises: Unavailable."""
 
+    def read_now(self, start: int, length: int) -> bytes | bytearray | None:
+        """All these bytes if they are had without waiting for a disk or a network; None if not, or if not sure."""
+
     def close(self) -> None: ...
 
 

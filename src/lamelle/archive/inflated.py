@@ -28,6 +28,9 @@ class SpoolReader:
     def read_at(self, start: int, length: int) -> bytes:
         return self._spool.read_at(start, length)
 
+    def read_now(self, start: int, length: int) -> None:
+        return None
+
     def close(self) -> None:
         self._spool.drop()
 

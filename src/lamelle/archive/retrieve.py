@@ -49,12 +49,14 @@ class OpenInstance:
     Its file is closed when the last user lets go of it.
     """
 
-    __slots__ = ("_frames", "_reader", "checked_s", "count", "ref", "transfer_syntax")
+    __slots__ = ("_frames", "_reader", "checked_s", "count", "mark", "ref", "transfer_syntax")
 
     def __init__(self, ref: InstanceRef, reader: BlobReader, found: FrameIndex | NativeFrames | None) -> None:
         self.ref = ref
         self.transfer_syntax = ref.transfer_syntax
         self.count = 0 if found is None else len(found)
+        self.mark = ref.digest[:32].encode()
+        """What entity tags of its frames begin with."""
         self.checked_s = 0.0
         self._reader, self._frames = reader, found
 
@@ -70,6 +72,17 @@ class OpenInstance:
             raise NotFound("no_such_frame", f"frame {number} of an instance without pixel data")
         offset, length, _ = found.range(number)
         return found.cut(number, self._read(offset, length))
+
+    def frame_now(self, number: int) -> bytes | bytearray | None:
+        """The frame if it is had without waiting, in one piece of whole bytes; None: call `frame` in a thread.
+
+        Raises: NotFound("no_such_frame").
+        """
+        found = self._frames
+        if not isinstance(found, FrameIndex):
+            return None
+        ranges = found.ranges(number)
+        return self._reader.read_now(*ranges[0]) if len(ranges) == 1 else None
 
     def _read(self, offset: int, length: int) -> bytes:
         data = self._reader.read_at(offset, length)
@@ -180,17 +193,23 @@ class Retrieve:
 
     # -- frames ------------------------------------------------------------------------------------
 
-    def opened(self, study_uid: str, series_uid: str, sop_uid: str) -> OpenInstance:
-        """An instance ready for its frames, from memory when it was asked for lately. Raises: NotFound, Gone."""
+    def at_hand(self, study_uid: str, series_uid: str, sop_uid: str) -> OpenInstance | None:
+        """The instance if it is open and was checked lately: waits for neither catalogue nor blobs."""
         name = (study_uid, series_uid, sop_uid)
-        now_s = self._now_s()
         with self._lock:
             found = self._open.get(name)
-            if found is not None:
-                self._open.move_to_end(name)
-                if now_s - found.checked_s < self._settings.recheck_s:
-                    return found
-        return self._recheck(name, found, now_s)
+            if found is None or self._now_s() - found.checked_s >= self._settings.recheck_s:
+                return None
+            self._open.move_to_end(name)
+            return found
+
+    def opened(self, study_uid: str, series_uid: str, sop_uid: str) -> OpenInstance:
+        """An instance ready for its frames, from memory when it was asked for lately. Raises: NotFound, Gone."""
+        found = self.at_hand(study_uid, series_uid, sop_uid)
+        if found is not None:
+            return found
+        name, now_s = (study_uid, series_uid, sop_uid), self._now_s()
+        return self._recheck(name, self._open.get(name), now_s)
 
     def _recheck(self, name: tuple[str, str, str], found: OpenInstance | None, now_s: float) -> OpenInstance:
         """Ask the catalogue whether the instance is still what is open, and open it if it is not."""

@@ -31,6 +31,9 @@ RECEIVED = Counter("lamelle_received_bytes_total", "Bytes of requests' bodies.",
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 MOST_ROUTES: Final = 300
 """Labels are kept for ever: past this many, which only a search for holes makes, requests count as `other`."""
+MOST_HEADS: Final = 1024
+"""Paths without their last part whose names are remembered: the tiles of a slide share one."""
+MOST_PARTS: Final = 16
 TILE_ROUTES: Final = ("/frames/*", "/tiles/*/*", "/thumbnail", "/assets/*")
 """Routes asked thousands of times by one look at a slide."""
 UID: Final = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){2,}")
@@ -67,6 +70,7 @@ class Observed:
         self._words = frozenset(words) | {""}
         self._access_log = access_log
         self._routes: set[str] = set()
+        self._heads: dict[str, str] = {}
         self._pending: dict[tuple[str, str, int], Tally] = {}
         self._flushing = False
         self._process = uuid.uuid4().hex[:8].encode()
@@ -152,8 +156,16 @@ class Observed:
 
     def route(self, path: str) -> str:
         """The path with `*` for whatever is not a name of the interface."""
-        words = self._words
-        route = "/".join([part if part in words else "*" for part in path.split("/")[:16]])
+        head, slash, last = path.rpartition("/")
+        named = self._heads.get(head)
+        if named is None:
+            parts = head.split("/")[:MOST_PARTS]
+            named = "/".join([part if part in self._words else "*" for part in parts])
+            if len(self._heads) >= MOST_HEADS:
+                self._heads.clear()
+            self._heads[head] = named
+        name = last if last in self._words else "*"
+        route = f"{named}/{name}" if slash else name
         if route not in self._routes:
             if len(self._routes) >= MOST_ROUTES:
                 return "other"

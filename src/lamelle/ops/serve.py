@@ -41,7 +41,7 @@ def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
     Raises: Denied not_loopback; Unavailable data_dir_not_writable, port_in_use; Conflict data_dir_in_use.
     """
     from granian import Granian
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
 
     refuse_open_network(settings)
     with held(writable(settings.archive.data_dir)), _metrics_folder():
@@ -57,6 +57,7 @@ def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
             port=port,
             interface=Interfaces.ASGI,
             workers=settings.serve.workers,
+            http=HTTPModes.http1,
             websockets=False,
             respawn_failed_workers=True,
             workers_kill_timeout=settings.serve.stop_timeout_s,

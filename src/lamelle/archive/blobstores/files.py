@@ -23,6 +23,9 @@ SPOOL = "spool"
 SYNCERS = 8
 """Threads that wait for the disk: five times as many files a second as one, measured on ext4."""
 TOGETHER = 3
+CANNOT = 0
+NO_WAIT: int = getattr(os, "RWF_NOWAIT", CANNOT)
+"""Flag of `preadv`: read from memory or not at all. Linux only."""
 _NO_LINKS = {EPERM, ENOTSUP, EMLINK}
 
 
@@ -44,6 +47,15 @@ class FileReader:
         except OSError as error:
             raise unavailable(error) from error
         return data
+
+    def read_now(self, start: int, length: int) -> bytearray | None:
+        if NO_WAIT == CANNOT:
+            return None
+        data = bytearray(length)
+        try:
+            return data if os.preadv(self._fd, (data,), start, NO_WAIT) == length else None
+        except OSError:  # not in memory; or the file system can't tell, and `read_at` says what is wrong
+            return None
 
     def fileno(self) -> int:
         return self._fd

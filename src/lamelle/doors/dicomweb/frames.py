@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import anyio
+import anyio.to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from lamelle.archive.model import InstanceRef
-from lamelle.archive.retrieve import OpenInstance
 from lamelle.archive.store import Archive
 from lamelle.base.errors import Invalid, LamelleError, NotFound
 from lamelle.dicom import pixels
@@ -33,6 +34,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 FRAMES_LIMIT: Final = 10_000
 _CACHE_LIMIT: Final = 4096
+READERS: Final = 16
+"""Threads that wait for disks and catalogue: enough to keep a store busy, few enough to leave it to others too."""
 
 
 def numbers(text: str) -> list[int]:
@@ -185,33 +188,19 @@ class Answers:
         )
 
 
-async def send_stored(
-    send: Send, opened: OpenInstance, number: int, answer: StoredAnswer, if_none_match: bytes
-) -> None:
-    """Send one stored frame over bare ASGI. Raises: NotFound before anything is sent."""
-    etag = b'"%b-%d%b"' % (opened.ref.digest[:32].encode(), number, answer.mark)
-    if if_none_match and etag in if_none_match:
-        headers = [(b"etag", etag), *answer.headers]
-        await send({"type": "http.response.start", "status": 304, "headers": headers})
-        await send({"type": "http.response.body", "body": b""})
-        return
-    body = opened.frame(number)
-    if answer.boundary:
-        body = b"".join((answer.before, body, answer.after))
-    headers = [(b"content-length", b"%d" % len(body)), (b"etag", etag), *answer.headers]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
 class FramesFastPath:
-    """ASGI: answers a plain GET of one frame as stored; hands everything else to the application behind it."""
+    """ASGI: answers a plain GET of one frame as stored; hands everything else to the application behind it.
+
+    What lies in memory is sent at once; whatever may wait for a disk, a network or the catalogue waits in a thread.
+    """
 
     def __init__(self, app: App, archive: Archive, settings: DicomwebSettings | None = None) -> None:
         settings = settings or DicomwebSettings()
         self._app = app
-        self._opened = archive.retrieve.opened
+        self._retrieve = archive.retrieve
         self._answers = Answers(strict=settings.strict_accept)
         self._prefix = f"{settings.prefix}/studies/"
+        self._readers = anyio.CapacityLimiter(READERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET" and scope["path"].startswith(self._prefix):
@@ -239,12 +228,29 @@ class FramesFastPath:
         if pieces[1] != "series" or pieces[3] != "instances":
             return False
         try:
-            opened = self._opened(pieces[0], pieces[2], pieces[4])
+            opened = self._retrieve.at_hand(pieces[0], pieces[2], pieces[4])
+            if opened is None:
+                names = (pieces[0], pieces[2], pieces[4])
+                opened = await anyio.to_thread.run_sync(self._retrieve.opened, *names, limiter=self._readers)
             answer = self._answers.find(accept, opened.transfer_syntax)
             if answer is None or not 1 <= number <= opened.count:
                 return False
-            await send_stored(send, opened, number, answer, if_none_match)
+            etag = b'"%b-%d%b"' % (opened.mark, number, answer.mark)
+            body: bytes | bytearray = b""
+            same = bool(if_none_match) and etag in if_none_match
+            if not same:
+                kept = opened.frame_now(number)
+                if kept is None:
+                    kept = await anyio.to_thread.run_sync(opened.frame, number, limiter=self._readers)
+                body = kept
         except LamelleError:
             # The slow path finds the same error and knows how to say it.
             return False
+        headers = [(b"etag", etag), *answer.headers]
+        if not same:
+            if answer.boundary:
+                body = b"".join((answer.before, body, answer.after))
+            headers.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": 304 if same else 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
         return True

@@ -29,6 +29,9 @@ FOR_EVER: Final = b"private, max-age=31536000, immutable"
 CHECK: Final = b"private, no-cache"
 RENDERED_BYTES: Final = 64 << 20
 LOOKS: Final = 256
+READERS: Final = 16
+RENDERERS: Final = 4
+"""Threads of each kind: those that wait for a disk, and those that compute and hold whole tiles in memory."""
 WHOLE_SIDE: Final = 1600
 WINDOW_TILES: Final = 16
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
@@ -54,7 +57,8 @@ class TilesFastPath:
 
     def __init__(self, app: ASGIApp, archive: Archive) -> None:
         self._app, self._tiles = app, Tiles(archive)
-        self._renderers = anyio.CapacityLimiter(4)
+        self._readers = anyio.CapacityLimiter(READERS)
+        self._renderers = anyio.CapacityLimiter(RENDERERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
@@ -67,7 +71,8 @@ class TilesFastPath:
             wanted = wanted_of(path, scope["query_string"])
             data = self._tiles.stored(wanted)
             if data is None:
-                data = await anyio.to_thread.run_sync(self._tiles.get, wanted, limiter=self._renderers)
+                limiter = self._readers if self._tiles.waits_only(wanted) else self._renderers
+                data = await anyio.to_thread.run_sync(self._tiles.get, wanted, limiter=limiter)
         except LamelleError as error:
             await http.problem(http.status_of(error), error.code, error.message)(scope, receive, send)
             return
@@ -121,6 +126,14 @@ class Tiles:
         self._look = lru_cache(LOOKS)(self._read_look)
         self._window = lru_cache(LOOKS)(self._find_window)
 
+    def waits_only(self, wanted: Wanted) -> bool:
+        """Whether making the tile is reading it: no work for a processor."""
+        known = self._slides.fresh(wanted.series_uid)
+        if known is None or wanted.srgb:
+            return False
+        image, _ = pyramid_of(known, wanted).tile(wanted.level, wanted.column, wanted.row, wanted.plane, wanted.path)
+        return self._plain.get(image.sop_uid, False)
+
     def stored(self, wanted: Wanted) -> bytes | None:
         """The tile if it can be sent without waiting: the stored frame, or one rendered lately; None if not."""
         known = self._slides.fresh(wanted.series_uid)
@@ -131,7 +144,9 @@ class Tiles:
         )
         if len(pieces) != 1 or not self._plain.get(image.sop_uid):
             return self._rendered.get(wanted)
-        return self._as_stored(self._open(known, wanted.series_uid, pieces[0].sop_uid), pieces[0].frame, image)
+        opened = self._archive.retrieve.at_hand(known.study_uid, wanted.series_uid, pieces[0].sop_uid)
+        data = None if opened is None else opened.frame_now(pieces[0].frame)
+        return None if data is None else for_browsers(bytes(data), image.photometric)
 
     def current(self, wanted: Wanted) -> bool:
         """Whether the address names the slide as it is now."""
