@@ -1,3 +1,5 @@
+import { channelsAsked, channelsOf, channelsText, hasChannels } from "../src/data/channels";
+import { dayRead, dayTyped } from "../src/data/dates";
 import { describe, expect, test } from "vitest";
 import { ageAt, bytesText } from "../src/data/format";
 import { stainName } from "../src/data/stain";
@@ -78,4 +80,26 @@ test("stains have the names pathologists use", () => {
   expect(stainName("eosin stain, hematoxylin stain, saffron stain")).toBe("HES");
   expect(stainName("periodic acid Schiff stain")).toBe("periodic acid Schiff");
   expect(stainName("")).toBe("");
+});
+
+test("days are read as they are typed in France and in ISO 8601, and nothing else is a day", () => {
+  expect(dayRead("16/3/2026")).toBe("2026-03-16");
+  expect(dayRead("16.03.2026")).toBe("2026-03-16");
+  expect(dayRead("2026-03-16")).toBe("2026-03-16");
+  expect(dayRead(" ")).toBe("");
+  for (const wrong of ["31/02/2026", "03/16/2026", "16/03/26", "demain"]) expect(dayRead(wrong)).toBeNull();
+  expect(dayTyped("2026-03-16", "fr")).toBe("16/03/2026");
+  expect(dayTyped("2026-03-16", "en")).toBe("2026-03-16");
+});
+
+test("channels of a fluorescence slide are written and read again; one at least is on", () => {
+  const paths = ["1", "2"].map((identifier, index) => ({ identifier, description: "", color: null, icc: false, rgb: index ? "00ff00" : "0000ff" }));
+  expect(hasChannels(paths)).toBe(true);
+  expect(hasChannels(paths.map((path) => ({ ...path, rgb: null })))).toBe(false);
+  const shown = channelsOf(paths, "1:ff0000,-2:00ff00");
+  expect(channelsText(shown)).toBe("1:ff0000,-2:00ff00");
+  expect(channelsAsked(shown)).toBe("1:ff0000");
+  expect(channelsText(channelsOf(paths, ""))).toBe("1:0000ff,2:00ff00");
+  expect(channelsAsked(channelsOf(paths, "-1:0000ff,-2:00ff00"))).toBe("1:0000ff,2:00ff00");
+  expect(channelsText(channelsOf(paths, "1:red"))).toBe("1:0000ff,2:00ff00");
 });

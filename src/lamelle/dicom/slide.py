@@ -8,6 +8,7 @@ unless the name says otherwise.
 Source: PS3.3 C.8.12.4 (image), C.8.12.6 (tiles), C.8.12.14 (positions), C.7.6.16 (concatenations).
 """
 
+from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,6 +21,10 @@ Json = Mapping[str, Any]
 WSI_STORAGE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 SHOWS_LABEL = frozenset({"LABEL", "OVERVIEW", "LOCALIZER"})
 TISSUE = frozenset({"VOLUME", "THUMBNAIL"})
+PALETTE = (("00281201", "00281221"), ("00281202", "00281222"), ("00281203", "00281223"))
+LIGHT = ((430.0, "0000ff"), (520.0, "00ff00"), (560.0, "ffff00"), (620.0, "ff0000"))
+"""Longest exciting wavelength in nm, and the colour such dyes are shown in (DAPI, FITC, Cy3, Texas red)."""
+SPARE = ("0000ff", "00ff00", "ff0000", "ff00ff", "ffff00", "00ffff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +48,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class OpticalPath:
+    """`rgb` is the colour a grey channel is shown in, as six hexadecimal digits; None when the image has its own."""
+
     identifier: str
     description: str
     color: str | None
     icc: bool
+    rgb: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,15 +328,40 @@ def _planes(ds: Json) -> list[float]:
 
 
 def _paths(ds: Json) -> tuple[OpticalPath, ...]:
-    return tuple(map(_path, values(ds, "00480105"))) or (OpticalPath("", "", None, False),)
+    grey = first(ds, "00280004") == "MONOCHROME2"
+    return tuple(_path(item, n, grey) for n, item in enumerate(values(ds, "00480105"))) or (
+        OpticalPath("", "", None, False),
+    )
 
 
-def _path(item: Json) -> OpticalPath:
+def _path(item: Json, number: int, grey: bool) -> OpticalPath:
     channel = inside(item, "0022001A", "00080104")
     text = first(item, "00480107") or channel or inside(item, "00220016", "00080104") or ""
     wave = first(item, "00220055")
     color = inside(item, "00480108", "00080104") or (f"{_float(wave, 0):.0f} nm" if wave else None)
-    return OpticalPath(str(first(item, "00480106") or ""), str(text), color, "00282000" in item)
+    return OpticalPath(
+        str(first(item, "00480106") or ""), str(text), color, "00282000" in item, _rgb(item, number) if grey else None
+    )
+
+
+def _rgb(item: Json, number: int) -> str:
+    """The brightest colour of the channel's palette, else the usual colour of its dye's light, else the next unused.
+
+    Both forms of a palette end with the value of the brightest sample. Source: PS3.3 C.7.9, C.8.12.5.
+    """
+    palette = first(item, "00480120") or {}
+    ends = [_last(palette, plain) or _last(palette, segmented) for plain, segmented in PALETTE]
+    if all(ends) and any(map(any, ends)):
+        return "".join(f"{end[-1]:02x}" for end in ends)
+    wave = _float(first(item, "00220055"), 0.0)
+    if wave:
+        return next((rgb for longest, rgb in LIGHT if wave <= longest), "ff00ff")
+    return SPARE[number % len(SPARE)]
+
+
+def _last(palette: Json, tag: str) -> bytes:
+    """The last 16-bit value of one colour's table, little-endian; empty if there is none here."""
+    return b64decode((palette.get(tag) or {}).get("InlineBinary") or "")[-2:]
 
 
 def _spacing(ds: Json, width: int, height: int) -> tuple[float, float] | None:

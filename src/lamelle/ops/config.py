@@ -19,6 +19,7 @@ from lamelle.base.errors import Invalid
 from lamelle.base.jobs import JobSettings
 from lamelle.doors.dicomweb.settings import DicomwebSettings
 from lamelle.doors.files.settings import FilesSettings
+from lamelle.doors.web.settings import WebSettings
 
 PREFIX = "LAMELLE_"
 FILE_VARIABLE = "LAMELLE_CONFIG"
@@ -64,6 +65,7 @@ class Settings:
 
     archive: ArchiveSettings = field(default_factory=lambda: ArchiveSettings(Path("lamelle-data")))
     dicomweb: DicomwebSettings = field(default_factory=DicomwebSettings)
+    web: WebSettings = field(default_factory=WebSettings)
     files: FilesSettings = field(default_factory=FilesSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)

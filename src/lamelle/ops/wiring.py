@@ -63,7 +63,7 @@ def all_routes(archive: Archive, settings: Settings) -> list[BaseRoute]:
         Route("/health", health.endpoint(archive), methods=["GET"]),
         Route("/metrics", metrics.endpoint(archive), methods=["GET"]),
         dicomweb.mount(archive, settings.dicomweb),
-        Mount("/api", app=web.api(archive)),
+        Mount("/api", app=web.api(archive, settings.web)),
         Mount("/", app=web.pages()),
     ]
 

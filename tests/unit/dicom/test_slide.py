@@ -1,5 +1,6 @@
 """Which frame holds which tile; no pixels are needed to know."""
 
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -202,3 +203,28 @@ def test_a_real_slide_with_label_and_overview(shared_data: Path) -> None:
     found = slide.read(volumes(shared_data / "wsi/dicom/CMU-1-Small-Region_dicom"))
     assert (found.pyramids[0].levels[0].width, found.pyramids[0].levels[0].height) == (2220, 2967)
     assert found.label and found.overview
+
+
+def palette(red: bytes, green: bytes, blue: bytes) -> dict[str, Any]:
+    """Segmented tables that rise from nothing to a 16-bit value for each colour."""
+    tables = zip(("00281221", "00281222", "00281223"), (red, green, blue), strict=True)
+    rise = b"\0\0\1\0\0\0\1\0\xff\0"
+    return {tag: {"vr": "OW", "InlineBinary": b64encode(rise + end).decode()} for tag, end in tables}
+
+
+@pytest.mark.parametrize(
+    ("channel", "rgb"),
+    [
+        ({"00480120": element("SQ", palette(b"\xff\xff", b"\0\x80", b"\0\0"))}, "ff8000"),
+        ({"00480120": element("SQ", palette(b"\0\0", b"\0\0", b"\0\0")), "00220055": element("FL", 495.0)}, "00ff00"),
+        ({"00220055": element("FL", 358.0)}, "0000ff"),
+        ({"00220055": element("FL", 750.0)}, "ff00ff"),
+        ({}, "0000ff"),
+    ],
+)
+def test_a_channel_has_the_colour_the_slide_says_or_its_dye_is_known_by(channel: dict[str, Any], rgb: str) -> None:
+    path = element("SQ", {"00480106": element("SH", "1"), **channel})
+    grey = instance("1", 600, 300, **{"00480105": path, "00280004": element("CS", "MONOCHROME2")})
+    assert slide.read([grey]).pyramids[0].paths[0].rgb == rgb
+    colour = grey | {"00280004": element("CS", "RGB")}
+    assert slide.read([colour]).pyramids[0].paths[0].rgb is None

@@ -37,6 +37,7 @@ export type PathModel = {
   identifier: string;
   description: string;
   color: string | null;
+  rgb: string | null;
   icc: boolean;
 };
 

@@ -8,6 +8,7 @@ export type View = {
   rotation?: number | undefined;
   z?: number | undefined;
   path?: string | undefined;
+  channels?: string | undefined;
   pyramid?: number | undefined;
 };
 
@@ -22,6 +23,7 @@ export function readView(search: Record<string, unknown>): View {
   }
   if (view.mag !== undefined && view.mag <= 0) delete view.mag;
   if (typeof search.path === "string" || typeof search.path === "number") view.path = String(search.path);
+  if (typeof search.channels === "string") view.channels = search.channels;
   return view;
 }
 
@@ -37,6 +39,7 @@ export function writeView(view: View): Record<string, string> {
   if (rotation) found.rotation = String(Number(rotation.toFixed(1)));
   if (view.z) found.z = String(view.z);
   if (view.path) found.path = view.path;
+  if (view.channels) found.channels = view.channels;
   if (view.pyramid) found.pyramid = String(view.pyramid);
   return found;
 }

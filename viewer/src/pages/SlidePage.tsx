@@ -5,7 +5,8 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
-import type { Slide, Study } from "../data/api";
+import type { PathModel, Slide, Study } from "../data/api";
+import { channelsOf, channelsText, hasChannels } from "../data/channels";
 import { dateText } from "../data/format";
 import { recall, remember } from "../data/preferences";
 import { labelOf, overviewOf, slideQuery, studyQuery, thumbnailOf } from "../data/queries";
@@ -14,6 +15,7 @@ import { MAGNIFICATIONS, magnificationOf } from "../math/scale";
 import { type View, writeView } from "../math/view";
 import { type Pointer, Scene, type State } from "../scene/scene";
 import type { Layer } from "../scene/source";
+import { Channels } from "../tools/Channels";
 import { Details } from "../tools/Details";
 import { Focus } from "../tools/Focus";
 import { Help } from "../tools/Help";
@@ -85,7 +87,7 @@ function Reader({ slide }: { slide: Slide }) {
   const map = useRef<HTMLDivElement>(null);
   const scene = useRef<Scene | null>(null);
   const pyramid = slide.pyramids[layer.pyramid]!;
-  const grey = pyramid.paths.length > 1;
+  const grey = pyramid.paths.every((path) => path.rgb);
 
   useEffect(() => {
     const made = new Scene({
@@ -153,7 +155,7 @@ function Reader({ slide }: { slide: Slide }) {
         <div className="stage-frame">
           <div ref={stage} className={`stage ${grey ? "dark" : "glass"}`} tabIndex={0} role="application" aria-label={t("slide.viewer", { name: slide.container || slide.description })} />
           {!ready && search.x === undefined && <img className="placeholder over" src={thumbnailOf(slide.uid)} alt="" hidden={Boolean(stage.current?.dataset.drawn)} />}
-          <div className="corner top-right">
+          <div className={`corner top-right${grey ? " on-dark" : ""}`}>
             <div className={`panel map ${open.map ? "" : "folded"}`}>
               <div ref={map} className="map-frame" aria-label={t("slide.map")} role="img" />
             </div>
@@ -197,7 +199,12 @@ function firstLayer(slide: Slide, view: View): Layer {
   const middle = Math.floor((planes_um.length - 1) / 2);
   const plane = view.z !== undefined && planes_um[view.z] !== undefined ? view.z : middle;
   const path = paths.some((p) => p.identifier === view.path) ? (view.path ?? "") : "";
-  return { pyramid, plane, path, icc: recall("icc", "") === "srgb" && paths.some((p) => p.icc) };
+  return { pyramid, plane, path, icc: recall("icc", "") === "srgb" && paths.some((p) => p.icc && !p.rgb), channels: firstChannels(paths, view.channels) };
+}
+
+/** All channels of a fluorescence slide, in the colours the slide says. */
+function firstChannels(paths: PathModel[], text = ""): string {
+  return hasChannels(paths) ? channelsText(channelsOf(paths, text)) : "";
 }
 
 /** The address follows what is looked at, a moment after it stands still. */
@@ -205,11 +212,16 @@ function useAddress(state: State | null, layer: Layer, slide: Slide) {
   useEffect(() => {
     if (!state) return;
     const timer = setTimeout(() => {
-      const view = writeView({ x: state.x, y: state.y, mag: state.magnification, rotation: state.rotation, z: layer.plane, path: layer.path, pyramid: layer.pyramid });
+      const view = writeView({ x: state.x, y: state.y, mag: state.magnification, rotation: state.rotation, z: layer.plane, path: layer.path, pyramid: layer.pyramid, channels: said(slide, layer) });
       history.replaceState(history.state, "", `${location.pathname}?${new URLSearchParams(view)}`);
     }, 250);
     return () => clearTimeout(timer);
   }, [state, layer, slide]);
+}
+
+/** Channels belong in the address once they are not as the slide says. */
+function said(slide: Slide, layer: Layer): string {
+  return layer.channels === firstChannels(slide.pyramids[layer.pyramid]!.paths) ? "" : layer.channels;
 }
 
 type TopBarProps = { slide: Slide; study: Study | undefined; open: Open; shared: boolean; onToggle: (name: PanelName) => void; onHelp: () => void; onShare: () => void };
@@ -239,7 +251,7 @@ function TopBar({ slide, study, open, shared, onToggle, onHelp, onShare }: TopBa
         <span role="status" className={shared ? "toast" : "unseen"}>
           {shared ? t("slide.shared") : ""}
         </span>
-        <Tool icon="strip" name={t("slide.case")} keys="S" on={open.strip} onClick={() => onToggle("strip")} />
+        {study && study.series.filter((series) => series.kind === "slide").length > 1 && <Tool icon="strip" name={t("slide.case")} keys="S" on={open.strip} onClick={() => onToggle("strip")} />}
         <Tool icon="map" name={t("slide.map")} keys="M" on={open.map} onClick={() => onToggle("map")} />
         {(slide.has_label || slide.has_overview) && <Tool icon="label" name={t("slide.label")} keys="L" on={open.label} onClick={() => onToggle("label")} />}
         <Tool icon="info" name={t("slide.info")} keys="I" on={open.info} onClick={() => onToggle("info")} />
@@ -285,7 +297,8 @@ function Choices({ slide, layer, onChange }: { slide: Slide; layer: Layer; onCha
   const pyramid = slide.pyramids[layer.pyramid]!;
   return (
     <>
-      {pyramid.paths.length > 1 && (
+      {layer.channels && <Channels paths={pyramid.paths} shown={channelsOf(pyramid.paths, layer.channels)} onChange={(channels) => onChange({ channels })} />}
+      {pyramid.paths.length > 1 && !layer.channels && (
         <label className="choice">
           <span>{t("slide.path")}</span>
           <select value={layer.path || pyramid.paths[0]!.identifier} onChange={(event) => onChange({ path: event.target.value })}>
@@ -300,7 +313,7 @@ function Choices({ slide, layer, onChange }: { slide: Slide; layer: Layer; onCha
       {slide.pyramids.length > 1 && (
         <label className="choice">
           <span>{t("slide.area")}</span>
-          <select value={layer.pyramid} onChange={(event) => onChange({ pyramid: Number(event.target.value), plane: 0, path: "" })}>
+          <select value={layer.pyramid} onChange={(event) => onChange({ pyramid: Number(event.target.value), plane: 0, path: "", channels: firstChannels(slide.pyramids[Number(event.target.value)]!.paths) })}>
             {slide.pyramids.map((each, index) => (
               <option key={each.uid || index} value={index}>
                 {each.label || t("slide.areaName", { index: index + 1 })}
@@ -309,7 +322,7 @@ function Choices({ slide, layer, onChange }: { slide: Slide; layer: Layer; onCha
           </select>
         </label>
       )}
-      {pyramid.paths.some((path) => path.icc) && (
+      {pyramid.paths.some((path) => path.icc && !path.rgb) && (
         <Tool
           icon="colour"
           name={t("slide.colour")}

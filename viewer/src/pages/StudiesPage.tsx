@@ -11,6 +11,7 @@ import type { StudyItem } from "../data/api";
 import { ageAt, dateText } from "../data/format";
 import { type Filters, PAGE, studiesQuery } from "../data/queries";
 import { stainName } from "../data/stain";
+import { DayField } from "../tools/DayField";
 import { Icon } from "../tools/icons";
 import { Thumbnail } from "../tools/Thumbnail";
 import { Trouble } from "../tools/Trouble";
@@ -50,14 +51,8 @@ export function StudiesPage() {
           rightSection={typed ? null : <kbd aria-hidden="true">/</kbd>}
         />
         <SegmentedControl aria-label={t("study.series")} value={filters.modality} onChange={(modality) => change({ modality })} data={MODALITIES.map((value) => ({ value, label: t(`studies.modality.${value || "all"}`) }))} />
-        <label className="date">
-          <span>{t("studies.from")}</span>
-          <input type="date" value={filters.from} max={filters.to || undefined} onChange={(event) => change({ from: event.target.value })} />
-        </label>
-        <label className="date">
-          <span>{t("studies.to")}</span>
-          <input type="date" value={filters.to} min={filters.from || undefined} onChange={(event) => change({ to: event.target.value })} />
-        </label>
+        <DayField name={t("studies.from")} day={filters.from} onDay={(from) => change({ from })} />
+        <DayField name={t("studies.to")} day={filters.to} onDay={(to) => change({ to })} />
         {filtered && (
           <Button
             variant="subtle"

@@ -285,7 +285,7 @@ function quietStyles(): void {
 }
 
 function key(layer: Layer): string {
-  return `${layer.pyramid}/${layer.plane}/${layer.path}/${layer.icc}`;
+  return `${layer.pyramid}/${layer.plane}/${layer.path}/${layer.icc}/${layer.channels}`;
 }
 
 function sameButPlane(one: string, other: string): boolean {

@@ -1,6 +1,7 @@
 /** The few icons of the viewer, drawn here so that no icon library loads; always beside a text or a label. */
 
 const PATHS = {
+  calendar: "M5 6.500h14V20H5zM5 10.500h14M8.500 4v4M15.500 4v4",
   back: "M15 5l-7 7 7 7",
   next: "M9 5l7 7-7 7",
   close: "M6 6l12 12M18 6L6 18",

@@ -13,11 +13,13 @@ from lamelle.base.errors import LamelleError
 from lamelle.doors import http
 from lamelle.doors.web import imports, labels, series, session, slides, studies
 from lamelle.doors.web.models import Problem
+from lamelle.doors.web.settings import WebSettings
 
 TITLE = "Lamelle pages"
+DEFAULTS = WebSettings()
 
 
-def api(archive: Archive) -> FastAPI:
+def api(archive: Archive, settings: WebSettings = DEFAULTS) -> FastAPI:
     """The application to mount at /api."""
     app = FastAPI(
         title=TITLE,
@@ -27,8 +29,11 @@ def api(archive: Archive) -> FastAPI:
         openapi_url="/openapi.json",
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
-    for page in (studies, slides, labels, series, imports, session):
+    for restricted in (studies, slides, labels):
+        app.include_router(restricted.router(archive, settings))
+    for page in (series, imports):
         app.include_router(page.router(archive))
+    app.include_router(session.router(settings))
     app.add_exception_handler(LamelleError, http.answer_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _not_found)

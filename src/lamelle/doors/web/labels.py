@@ -6,17 +6,21 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from lamelle.archive.store import Archive
-from lamelle.base.errors import NotFound
+from lamelle.base.errors import Denied, NotFound
+from lamelle.doors.web.session import rights
+from lamelle.doors.web.settings import WebSettings
 from lamelle.doors.web.slides import slides_of
 from lamelle.doors.web.tiles import Tiles
 
 
-def router(archive: Archive) -> APIRouter:
+def router(archive: Archive, settings: WebSettings) -> APIRouter:
     routes = APIRouter()
     slides, tiles = slides_of(archive), Tiles(archive)
 
     @routes.get("/slides/{series_uid}/{image}", response_class=Response)
     def associated(series_uid: str, image: Literal["label", "overview"]) -> Response:
+        if "label" not in rights(settings):
+            raise Denied("label_hidden", "labels and pictures of the whole slide are not shown here")
         known = slides.get(series_uid)
         found = known.slide.label if image == "label" else known.slide.overview
         if found is None:

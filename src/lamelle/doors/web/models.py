@@ -89,9 +89,12 @@ class LevelModel(Model):
 
 
 class PathModel(Model):
+    """`rgb` is the colour a grey channel is shown in, as six hexadecimal digits; null when the image has its own."""
+
     identifier: str
     description: str
     color: str | None
+    rgb: str | None
     icc: bool
 
 
@@ -190,11 +193,14 @@ class ImportPage(Model):
     aside: list[ImportItem]
 
 
+Right = Literal["read", "label"]
+
+
 class Session(Model):
     """Who looks, what they may see, and the language their browser asks for first."""
 
     name: str
-    rights: list[Literal["read", "label"]]
+    rights: list[Right]
     languages: list[str]
 
 

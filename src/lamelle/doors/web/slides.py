@@ -19,6 +19,8 @@ from lamelle.archive.store import Archive
 from lamelle.dicom import slide as model
 from lamelle.doors.web import reading
 from lamelle.doors.web.models import LevelModel, PathModel, PyramidModel, Slide
+from lamelle.doors.web.session import rights
+from lamelle.doors.web.settings import WebSettings
 
 KEPT: Final = 128
 FRESH_S: Final = 5.0
@@ -80,19 +82,19 @@ class Slides:
         return found
 
 
-def router(archive: Archive) -> APIRouter:
+def router(archive: Archive, settings: WebSettings) -> APIRouter:
     routes = APIRouter()
     slides = slides_of(archive)
 
     @routes.get("/slides/{series_uid}")
     def slide(series_uid: str, response: Response) -> Slide:
         response.headers["cache-control"] = "private, no-cache"
-        return describe(series_uid, slides.get(series_uid))
+        return describe(series_uid, slides.get(series_uid), labels="label" in rights(settings))
 
     return routes
 
 
-def describe(series_uid: str, known: Known) -> Slide:
+def describe(series_uid: str, known: Known, *, labels: bool) -> Slide:
     return Slide(
         uid=series_uid,
         study_uid=known.study_uid,
@@ -101,8 +103,8 @@ def describe(series_uid: str, known: Known) -> Slide:
         container=known.slide.container,
         stain=known.slide.stain,
         description=reading.text(known.head, "0008103E"),
-        has_label=known.slide.label is not None,
-        has_overview=known.slide.overview is not None,
+        has_label=labels and known.slide.label is not None,
+        has_overview=labels and known.slide.overview is not None,
         facts=reading.facts(known.head),
     )
 
@@ -128,7 +130,7 @@ def _pyramid(pyramid: model.Pyramid) -> PyramidModel:
         ],
         planes_um=list(pyramid.planes_um),
         paths=[
-            PathModel(identifier=p.identifier, description=p.description, color=p.color, icc=p.icc)
+            PathModel(identifier=p.identifier, description=p.description, color=p.color, rgb=p.rgb, icc=p.icc)
             for p in pyramid.paths
         ],
         orientation=list(pyramid.orientation),

@@ -15,6 +15,8 @@ from lamelle.base.errors import Invalid, NotFound, TooLarge
 from lamelle.dicom.slide import first, values
 from lamelle.doors.web import reading
 from lamelle.doors.web.models import SeriesItem, SlideCard, Study, StudyItem, StudyPage
+from lamelle.doors.web.session import rights
+from lamelle.doors.web.settings import WebSettings
 from lamelle.doors.web.slides import Slides, slides_of
 
 STUDY: Final = frozenset(
@@ -34,7 +36,7 @@ LAST: Final = 1 << 62
 """Beyond the last study of any archive, and within what a database counts with."""
 
 
-def router(archive: Archive) -> APIRouter:
+def router(archive: Archive, settings: WebSettings) -> APIRouter:
     routes = APIRouter()
     slides = slides_of(archive)
 
@@ -57,11 +59,15 @@ def router(archive: Archive) -> APIRouter:
 
     @routes.get("/studies/{study_uid}")
     def study(study_uid: str) -> Study:
+        labels = "label" in rights(settings)
         found = search(archive.db, Query(Level.STUDY, study_uid=study_uid, include=STUDY, limit=1)).items
         if not found:
             raise NotFound("no_such_study", "no study by that UID")
         ds = found[0]
-        cards = [card(slides, study_uid, item) for item in glance.series_of(archive.db, [study_uid])[study_uid]]
+        cards = [
+            card(slides, study_uid, item, labels=labels)
+            for item in glance.series_of(archive.db, [study_uid])[study_uid]
+        ]
         return Study(
             uid=study_uid,
             patient=reading.patient(ds),
@@ -153,7 +159,7 @@ def series_item(found: SeriesGlance) -> SeriesItem:
     )
 
 
-def card(slides: Slides, study_uid: str, found: SeriesGlance) -> SlideCard:
+def card(slides: Slides, study_uid: str, found: SeriesGlance, *, labels: bool) -> SlideCard:
     """A series with the facts of its slide, when it is one that can be read."""
     item = series_item(found).model_dump()
     if item["kind"] == "slide":
@@ -173,7 +179,7 @@ def card(slides: Slides, study_uid: str, found: SeriesGlance) -> SlideCard:
                 mm_per_pixel=spacing[0] if spacing else None,
                 planes=len(base.planes_um),
                 paths=len(base.paths),
-                has_label=slide.label is not None,
+                has_label=labels and slide.label is not None,
             )
     return SlideCard(
         **item, width=None, height=None, objective=None, mm_per_pixel=None, planes=1, paths=1, has_label=False

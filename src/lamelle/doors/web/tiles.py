@@ -3,9 +3,10 @@
 `TilesFastPath` answers before any framework; every other request goes on to the application behind it.
 """
 
+import re
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qs
@@ -13,6 +14,7 @@ from urllib.parse import parse_qs
 import anyio
 import anyio.to_thread
 import numpy as np
+from numpy.typing import NDArray
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lamelle.archive.retrieve import OpenInstance
@@ -34,6 +36,8 @@ RENDERERS: Final = 4
 """Threads of each kind: those that wait for a disk, and those that compute and hold whole tiles in memory."""
 WHOLE_SIDE: Final = 1600
 WINDOW_TILES: Final = 16
+MOST_CHANNELS: Final = 16
+COLOUR: Final = re.compile("[0-9A-Fa-f]{6}")
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
@@ -50,6 +54,8 @@ class Wanted:
     pyramid: int = 0
     srgb: bool = False
     version: str = ""
+    channels: tuple[tuple[str, str], ...] = ()
+    """Optical paths to add up, each in its colour (RRGGBB); empty: the one of `path`."""
 
 
 class TilesFastPath:
@@ -88,7 +94,7 @@ class TilesFastPath:
 
 
 def wanted_of(path: str, query: bytes) -> Wanted:
-    """Read `/api/slides/{series}/levels/{level}/tiles/{column}/{row}?z=&path=&pyramid=&icc=srgb&v=`.
+    """Read `/api/slides/{series}/levels/{level}/tiles/{column}/{row}?z=&path=&pyramid=&icc=srgb&v=&channels=`.
 
     Raises: Invalid("bad_tile").
     """
@@ -110,7 +116,16 @@ def wanted_of(path: str, query: bytes) -> Wanted:
         pyramid,
         given.get("icc") == "srgb",
         given.get("v", ""),
+        channels_of(given.get("channels", "")),
     )
+
+
+def channels_of(text: str) -> tuple[tuple[str, str], ...]:
+    """Read `1:0000ff,2:00ff00`. Raises: Invalid("bad_tile")."""
+    pairs = [piece.rpartition(":") for piece in text.split(",") if piece]
+    if len(pairs) > MOST_CHANNELS or not all(COLOUR.fullmatch(rgb) for _, _, rgb in pairs):
+        raise Invalid("bad_tile", f"channels are at most {MOST_CHANNELS} optical paths with six digits of colour")
+    return tuple((path, rgb.lower()) for path, _, rgb in pairs)
 
 
 class Tiles:
@@ -137,7 +152,7 @@ class Tiles:
     def stored(self, wanted: Wanted) -> bytes | None:
         """The tile if it can be sent without waiting: the stored frame, or one rendered lately; None if not."""
         known = self._slides.fresh(wanted.series_uid)
-        if known is None or wanted.srgb:
+        if known is None or wanted.srgb or wanted.channels:
             return self._rendered.get(wanted)
         image, pieces = pyramid_of(known, wanted).tile(
             wanted.level, wanted.column, wanted.row, wanted.plane, wanted.path
@@ -157,6 +172,9 @@ class Tiles:
         """A JPEG of one whole tile, padding included. Raises: NotFound, Gone, Unsupported."""
         known = self._slides.get(wanted.series_uid)
         pyramid = pyramid_of(known, wanted)
+        if wanted.channels:
+            found = self._rendered.get(wanted)
+            return found if found is not None else self._remember(wanted, self._blend(known, pyramid, wanted))
         image, pieces = pyramid.tile(wanted.level, wanted.column, wanted.row, wanted.plane, wanted.path)
         if not pieces:
             return blank(image.tile_width, image.tile_height, image.background or ground(image))
@@ -198,7 +216,26 @@ class Tiles:
                 self._size -= len(self._rendered.popitem(last=False)[1])
         return data
 
+    def _blend(self, known: Known, pyramid: Pyramid, wanted: Wanted) -> bytes:
+        """Grey channels as light of their colours: light adds up."""
+        light: NDArray[np.floating] | None = None
+        for path, rgb in wanted.channels:
+            grey = self._canvas(known, pyramid, replace(wanted, path=path, channels=(), srgb=False))[..., :1]
+            tint = np.frombuffer(bytes.fromhex(rgb), np.uint8).astype(np.float32) / 255
+            light = grey * tint if light is None else light + grey * tint
+        assert light is not None
+        return render.encoded([np.minimum(light + 0.5, 255).astype(np.uint8)], "image/jpeg")
+
+    def _canvas(self, known: Known, pyramid: Pyramid, wanted: Wanted) -> render.Picture:
+        image, pieces = pyramid.tile(wanted.level, wanted.column, wanted.row, wanted.plane, wanted.path)
+        return self._drawn(known, pyramid, image, pieces, wanted)
+
     def _render(self, known: Known, pyramid: Pyramid, image: Image, pieces: tuple[Piece, ...], wanted: Wanted) -> bytes:
+        return render.encoded([self._drawn(known, pyramid, image, pieces, wanted)], "image/jpeg")
+
+    def _drawn(
+        self, known: Known, pyramid: Pyramid, image: Image, pieces: tuple[Piece, ...], wanted: Wanted
+    ) -> render.Picture:
         canvas = np.empty((image.tile_height, image.tile_width, 3), np.uint8)
         canvas[:] = image.background or ground(image)
         window = None
@@ -207,7 +244,7 @@ class Tiles:
         for piece in pieces:
             shown = self._picture(known, wanted.series_uid, image, piece, srgb=wanted.srgb, window=window)
             paste(canvas, shown, piece.x, piece.y)
-        return render.encoded([canvas], "image/jpeg")
+        return canvas
 
     def _picture(
         self,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 from starlette.applications import Starlette
@@ -14,6 +15,7 @@ from starlette.routing import Mount
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.base.ids import uid_from
 from lamelle.doors import web
+from lamelle.doors.web.settings import WebSettings
 from lamelle.testing import instances, pictures
 from lamelle.testing.archives import SetClock, store, stored
 from lamelle.testing.browser import client
@@ -31,8 +33,8 @@ def opened(folder: Path) -> Archive:
     return archive
 
 
-def asked(archive: Archive) -> Ask:
-    app = Starlette(routes=[Mount("/api", web.api(archive))])
+def asked(archive: Archive, settings: WebSettings | None = None) -> Ask:
+    app = Starlette(routes=[Mount("/api", web.api(archive, settings or WebSettings()))])
     return client(web.TilesFastPath(app, archive))
 
 
@@ -212,3 +214,38 @@ def test_a_session_names_rights_and_languages(ask: Ask) -> None:
     session = ask("/api/session", accept_language="fr-FR,fr;q=0.9,en;q=0.8").json()
     assert session["languages"] == ["fr-FR", "fr", "en"]
     assert "label" in session["rights"]
+
+
+def test_who_may_not_see_labels_sees_none(archive: Archive) -> None:
+    ask = asked(archive, WebSettings(show_labels=False))
+    assert ask("/api/session").json()["rights"] == ["read"]
+    for image in ("label", "overview"):
+        answer = ask(f"/api/slides/{SERIES}/{image}")
+        assert (answer.status_code, answer.json()["code"]) == (403, "label_hidden")
+    slide = ask(f"/api/slides/{SERIES}").json()
+    assert not slide["has_label"] and not slide["has_overview"]
+    study = ask(f"/api/studies/{uid_from('study', 'biopsy')}").json()
+    assert not study["series"][0]["has_label"]
+
+
+def test_channels_add_up_in_their_colours(growing: Archive) -> None:
+    paths = [pydicom.Dataset(), pydicom.Dataset()]
+    for number, path in enumerate(paths, 1):
+        path.OpticalPathIdentifier, path.IlluminationWaveLength = str(number), 358.0 if number == 1 else 495.0
+    frames = [pictures.jpeg(np.full((256, 256), grey, np.uint8)) for grey in (200, 100)]
+    grey = {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "TotalPixelMatrixColumns": 256}
+    tiled = {"DimensionOrganizationType": "TILED_FULL", "NumberOfOpticalPaths": 2, "OpticalPathSequence": paths}
+    stored(growing, [instances.slide(frames, "kidney", "if", **grey, **tiled)])
+    ask, series = asked(growing), uid_from("series", "kidney", "if")
+    assert [p["rgb"] for p in ask(f"/api/slides/{series}").json()["pyramids"][0]["paths"]] == ["0000ff", "00ff00"]
+
+    def shown(channels: str) -> list[int]:
+        tile = picture(ask(f"/api/slides/{series}/levels/0/tiles/0/0?channels={channels}").content)
+        return [round(value) for value in tile.mean(axis=(0, 1)).tolist()]
+
+    assert np.allclose(shown("1:0000ff,2:00ff00"), [0, 100, 200], atol=2)
+    assert np.allclose(shown("1:ff0000"), [200, 0, 0], atol=2)
+    assert np.allclose(shown("1:ffffff,2:ffffff"), [255, 255, 255], atol=2)
+    for wrong in ("1", "1:red", ",".join(["1:ffffff"] * 17)):
+        assert ask(f"/api/slides/{series}/levels/0/tiles/0/0?channels={wrong}").status_code == 400
+    assert ask(f"/api/slides/{series}/levels/0/tiles/0/0?channels=9:ffffff").status_code == 404
