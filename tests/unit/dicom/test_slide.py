@@ -224,7 +224,7 @@ def palette(red: bytes, green: bytes, blue: bytes) -> dict[str, Any]:
 )
 def test_a_channel_has_the_colour_the_slide_says_or_its_dye_is_known_by(channel: dict[str, Any], rgb: str) -> None:
     path = element("SQ", {"00480106": element("SH", "1"), **channel})
-    grey = instance("1", 600, 300, **{"00480105": path, "00280004": element("CS", "MONOCHROME2")})
+    grey = instance("1", 600, 300) | {"00480105": path, "00280004": element("CS", "MONOCHROME2")}
     assert slide.read([grey]).pyramids[0].paths[0].rgb == rgb
     colour = grey | {"00280004": element("CS", "RGB")}
     assert slide.read([colour]).pyramids[0].paths[0].rgb is None

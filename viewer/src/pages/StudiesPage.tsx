@@ -154,7 +154,7 @@ function Row({ study }: { study: StudyItem | undefined }) {
       </span>
       <span className="row-what">
         <strong>{study.description || study.series[0]?.description || "—"}</strong>
-        <span>{[...new Set(slides.map((slide) => stainName(slide.stain)).filter(Boolean))].join(" · ") || study.modalities.map((name) => t(`studies.modality.${name}`, { defaultValue: name })).join(" · ")}</span>
+        <span>{[...new Set(slides.map((slide) => stainName(slide.stain) || slide.description).filter(Boolean))].join(" · ") || study.modalities.map((name) => t(`studies.modality.${name}`, { defaultValue: name })).join(" · ")}</span>
       </span>
       <span className="row-case">
         <span className="mono">{study.accession}</span>

@@ -233,8 +233,16 @@ def test_channels_add_up_in_their_colours(growing: Archive) -> None:
     for number, path in enumerate(paths, 1):
         path.OpticalPathIdentifier, path.IlluminationWaveLength = str(number), 358.0 if number == 1 else 495.0
     frames = [pictures.jpeg(np.full((256, 256), grey, np.uint8)) for grey in (200, 100)]
-    grey = {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "TotalPixelMatrixColumns": 256}
-    tiled = {"DimensionOrganizationType": "TILED_FULL", "NumberOfOpticalPaths": 2, "OpticalPathSequence": paths}
+    grey: dict[str, Any] = {
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "TotalPixelMatrixColumns": 256,
+    }
+    tiled: dict[str, Any] = {
+        "DimensionOrganizationType": "TILED_FULL",
+        "NumberOfOpticalPaths": 2,
+        "OpticalPathSequence": paths,
+    }
     stored(growing, [instances.slide(frames, "kidney", "if", **grey, **tiled)])
     ask, series = asked(growing), uid_from("series", "kidney", "if")
     assert [p["rgb"] for p in ask(f"/api/slides/{series}").json()["pyramids"][0]["paths"]] == ["0000ff", "00ff00"]
