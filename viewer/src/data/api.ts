@@ -174,6 +174,7 @@ export type StudyItem = {
 export type StudyPage = {
   items: StudyItem[];
   total: number;
+  exact: boolean;
   offset: number;
 };
 

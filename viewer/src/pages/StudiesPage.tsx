@@ -7,7 +7,7 @@ import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
-import type { StudyItem } from "../data/api";
+import type { StudyItem, StudyPage } from "../data/api";
 import { ageAt, dateText } from "../data/format";
 import { type Filters, PAGE, studiesQuery } from "../data/queries";
 import { stainName } from "../data/stain";
@@ -91,7 +91,8 @@ function Rows({ filters, filtered }: { filters: Filters; filtered: boolean }) {
   const [pages, setPages] = useState<number[]>([0]);
   const answers = useQueries({ queries: pages.map((page) => studiesQuery(filters, page)) });
   const known = new Map(answers.flatMap(({ data }) => data?.items.map((item, index) => [data.offset + index, item] as const) ?? []));
-  const total = answers.find((answer) => answer.data)?.data?.total;
+  const best = answers.flatMap(({ data }) => data ?? []).reduce<StudyPage | undefined>((most, data) => (most && most.total > data.total ? most : data), undefined);
+  const total = best?.total;
   const virtual = useVirtualizer({ count: total ?? 8, getScrollElement: () => scroller.current, estimateSize: () => ROW, overscan: 6 });
   const rows = virtual.getVirtualItems();
   const wanted = [...new Set([0, ...rows.map((row) => Math.floor(row.index / PAGE))])].sort((a, b) => a - b);
@@ -104,7 +105,7 @@ function Rows({ filters, filtered }: { filters: Filters; filtered: boolean }) {
   return (
     <>
       <p className="count" aria-live="polite">
-        {total === undefined ? "\u00a0" : t("studies.count", { count: total })}
+        {total === undefined ? "\u00a0" : t(best?.exact === false ? "studies.atLeast" : "studies.count", { count: total })}
       </p>
       <div className="rows" ref={scroller} onKeyDown={moveAlong}>
         <div role="list" style={{ height: virtual.getTotalSize(), position: "relative" }}>

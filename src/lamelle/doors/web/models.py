@@ -58,8 +58,11 @@ class StudyItem(Model):
 
 
 class StudyPage(Model):
+    """`total` counts what is known to be found; without `exact` there are more, and a further page knows more."""
+
     items: list[StudyItem]
     total: int
+    exact: bool
     offset: int
 
 

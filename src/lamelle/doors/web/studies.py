@@ -50,12 +50,12 @@ def router(archive: Archive, settings: WebSettings) -> APIRouter:
         offset: Annotated[int, Parameter(ge=0, le=LAST)] = 0,
     ) -> StudyPage:
         matches = filters(modality, from_, to)
-        found, total = (
+        found, total, exact = (
             page(archive, matches, limit, offset)
             if not q.strip()
             else anywhere(archive, q.strip(), matches, limit, offset)
         )
-        return StudyPage(items=with_series(archive, found), total=total, offset=offset)
+        return StudyPage(items=with_series(archive, found), total=total, exact=exact, offset=offset)
 
     @routes.get("/studies/{study_uid}")
     def study(study_uid: str) -> Study:
@@ -90,31 +90,40 @@ def filters(modality: str, since: date | None, until: date | None) -> tuple[Matc
     return tuple(found)
 
 
-def page(archive: Archive, matches: tuple[Match, ...], limit: int, offset: int) -> tuple[list[dict[str, Any]], int]:
-    """Studies of one page, and how many there are."""
+def page(
+    archive: Archive, matches: tuple[Match, ...], limit: int, offset: int
+) -> tuple[list[dict[str, Any]], int, bool]:
+    """Studies of one page, how many there are, and whether that is all."""
     found = search(archive.db, Query(Level.STUDY, matches, include=STUDY, limit=limit, offset=offset))
-    return found.items, offset + len(found.items) + found.remaining
+    return found.items, offset + len(found.items) + found.remaining, found.exact
 
 
 def anywhere(
     archive: Archive, word: str, matches: tuple[Match, ...], limit: int, offset: int
-) -> tuple[list[dict[str, Any]], int]:
-    """Studies of one page whose patient's name, patient's id, accession number or container begins with a word."""
+) -> tuple[list[dict[str, Any]], int, bool]:
+    """Studies of one page whose patient's name, patient's id, accession number or container begins with a word.
+
+    Of each attribute the newest 200 are taken: a word that finds more is too short to be read through.
+    """
     word = word.replace("*", "").replace("?", "").replace("\\", "")
     merged: dict[str, dict[str, Any]] = {}
+    whole = True
     for tag in SEARCHED:
         query = Query(
             Level.STUDY, (*matches, Match((tag,), f"{word}*")), include=STUDY, limit=MERGED, fuzzy=tag == "00100010"
         )
-        merged.update((str(first(ds, "0020000D")), ds) for ds in _attempt(archive, query).items)
-    for ds in _attempt(archive, Query(Level.SERIES, (Match((CONTAINER,), f"{word}*"),), limit=MERGED)).items:
+        found = _attempt(archive, query)
+        whole = whole and not found.remaining
+        merged.update((str(first(ds, "0020000D")), ds) for ds in found.items)
+    found = _attempt(archive, Query(Level.SERIES, (Match((CONTAINER,), f"{word}*"),), limit=MERGED))
+    for ds in found.items:
         uid = str(first(ds, "0020000D"))
         if uid not in merged:
             query = Query(Level.STUDY, matches, study_uid=uid, include=STUDY, limit=1)
             merged.update((uid, study) for study in search(archive.db, query).items)
     newest = sorted(merged.values(), key=lambda ds: (reading.day(ds, "00080020") or "", reading.text(ds, "00080030")))
     newest.reverse()
-    return newest[offset : offset + limit], len(newest)
+    return newest[offset : offset + limit], len(newest), whole and not found.remaining
 
 
 def _attempt(archive: Archive, query: Query) -> Page:

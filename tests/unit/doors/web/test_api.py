@@ -64,7 +64,7 @@ def picture(data: bytes) -> Any:
 
 def test_the_list_has_every_study_with_its_series(ask: Ask) -> None:
     page = ask("/api/studies").json()
-    assert page["total"] == 2
+    assert (page["total"], page["exact"]) == (2, True)
     slide = next(item for item in page["items"] if item["accession"] == "B26")
     assert slide["patient"]["name"] == "Martin Zoé"
     assert [(s["kind"], s["container"]) for s in slide["series"]] == [("slide", "Sbiopsy-a")]
@@ -78,6 +78,12 @@ def test_search_finds_by_name_id_accession_and_container(ask: Ask, word: str) ->
     page = ask(f"/api/studies?q={word}").json()
     assert [item["accession"] for item in page["items"]] == ["B26"]
     assert page["total"] == 1
+
+
+def test_a_word_that_finds_more_than_is_read_through_says_so(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ask("/api/studies?q=martin").json()["exact"]
+    monkeypatch.setattr("lamelle.doors.web.studies.MERGED", 0)
+    assert not ask("/api/studies?q=martin").json()["exact"]
 
 
 @pytest.mark.parametrize("query", ["q=nobody", "modality=MR", "from=2027-01-01", "q=martin&modality=CT", "q=*%3F%5C"])
