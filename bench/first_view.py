@@ -1,6 +1,6 @@
 """How soon a slide is whole on the screen, beside the least Chromium needs for the same tiles in a bare page.
 
-`python bench/first_view.py http://127.0.0.1:8042 [SERIES]` against a running node; each round measures, in turn, our
+`python -m bench.first_view http://127.0.0.1:8042 [SERIES]` against a running node; each round measures, in turn, our
 page cold (empty cache), our page warm, and the limit: a page of nothing but the same tiles as <img>, cold.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, sync_playwright
 
-from browser import slide_page
+from bench.browser import slide_page
 
 ROUNDS = 7
 WINDOW: Any = {"width": 1920, "height": 1080}

@@ -19,6 +19,7 @@ SERVERS = ("account", "container", "object")
 USER, KEY = "test:tester", "testing"
 START_S = 30
 
+RELEASE = "swift==2.38.3"
 _CONF = """[swift-hash]
 swift_hash_path_suffix = s
 swift_hash_path_prefix = p
@@ -85,7 +86,7 @@ def installed(cache: Path) -> Path | None:
     if (binaries / "swift-proxy-server").exists():
         return binaries
     made = subprocess.run([sys.executable, "-m", "venv", cache / "swift"], check=False, capture_output=True)
-    pip: list[str | Path] = [binaries / "pip", "install", "-q", "swift"]
+    pip: list[str | Path] = [binaries / "pip", "install", "-q", RELEASE]
     if made.returncode or subprocess.run(pip, check=False, capture_output=True).returncode:
         shutil.rmtree(cache / "swift", ignore_errors=True)
         return None
