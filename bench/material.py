@@ -94,7 +94,6 @@ def slide(work: Path, side: int, number: int = 1) -> SlideFile:
     header, order = _slide_header(side, tag), _order(side * side, len(tiles), number)
     lengths = np.array([len(tiles[k]) + len(tiles[k]) % 2 for k in order], np.int64)
     starts = np.concatenate([[0], np.cumsum(lengths + 8)[:-1]])
-    first = len(header) + 12 + 8 + 4 * len(order)
     if not path.exists():
         draft = path.with_suffix(".part")
         with draft.open("wb") as out:
@@ -106,6 +105,7 @@ def slide(work: Path, side: int, number: int = 1) -> SlideFile:
                 out.write(tiles[k] + b"\0" * (len(tiles[k]) % 2))
             out.write(struct.pack("<HHI", 0xFFFE, 0xE0DD, 0))
         draft.rename(path)
+    first = path.stat().st_size - 8 - int((lengths + 8).sum())  # the file may be of an earlier header
     offsets = tuple(
         (first + int(start) + 8, int(length)) for start, length in zip(starts.tolist(), lengths.tolist(), strict=True)
     )
