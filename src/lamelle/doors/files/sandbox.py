@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import os
 import pickle
+import resource
 import select
 import signal
 import subprocess
@@ -178,7 +179,10 @@ class _Child:
         self._end()
 
     def _end(self) -> int:
-        """Kill what still runs, with its own children; peak memory of the child, bytes. Raises: Unavailable."""
+        """Kill what still runs, with its own children; peak memory of the child, bytes, 0 if it can't be told.
+
+        Raises: Unavailable.
+        """
         if self._process.returncode is not None:
             return 0
         if not self._ended(0):
@@ -188,7 +192,8 @@ class _Child:
                 raise Unavailable("reader_stuck", "The slide reader cannot be ended; is a network share gone?")
         _, status, usage = os.wait4(self._process.pid, 0)
         self._process.returncode = os.waitstatus_to_exitcode(status)
-        return usage.ru_maxrss * 1024
+        ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # a child begins with its parent's peak as its own
+        return usage.ru_maxrss * 1024 if usage.ru_maxrss > ours else 0
 
     def _ended(self, wait_s: float) -> bool:
         handle = os.pidfd_open(self._process.pid)

@@ -182,6 +182,12 @@ def test_the_way_a_reader_died_is_told(ask: Callable[..., Request]) -> None:
     assert "exit 3" in refusal(ask("leaves")).message
 
 
+def test_the_memory_of_a_large_server_is_not_taken_for_its_readers(ask: Callable[..., Request]) -> None:
+    large = b"x" * (200 << 20)
+    assert refusal(ask("dies", memory_bytes=100 << 20)).code == "reader_crashed"
+    assert large
+
+
 def test_a_reader_that_eats_memory_is_stopped(ask: Callable[..., Request]) -> None:
     assert refusal(ask("eats", memory_bytes=100 << 20)).code == "reader_memory"
 
