@@ -4,7 +4,8 @@ No protocol here: doors turn their requests into a Query and a Page into their a
 """
 
 import zlib
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,11 +18,13 @@ from lamelle.archive.matching import Criterion
 from lamelle.base.db import Database
 from lamelle.base.errors import TooLarge
 
-__all__ = ["Level", "Match", "Page", "Query", "search"]
+__all__ = ["Level", "Match", "Page", "Query", "found", "search"]
 
 SCAN_LIMIT = 200_000
 """Instances whose metadata one search may read when no column answers its keys."""
 SCAN_BATCH = 200
+CHUNK = 500
+"""Results that `found` reads at a time."""
 SUMS = {Level.STUDY: "studies", Level.SERIES: "series", Level.INSTANCE: "instances"}
 COUNTED = 10_000
 """Results after the page that are counted one by one; of more it is said that there are at least so many."""
@@ -88,18 +91,40 @@ def search(db: Database, query: Query, *, scan_limit: int = SCAN_LIMIT) -> Page:
     Raises: Invalid("bad_value" | "duplicate_key"), TooLarge("query_too_broad").
     """
     with db.read() as conn:
-        options = Options(query.fuzzy, query.empty_values, query.multiple_values)
-        matches = [(match.path, match.value) for match in query.matches]
-        plan = conditions.plan(conn, query.level, matches, options)
-        if plan.nothing:
-            return Page([], 0)
-        found = _scanned(conn, query, plan, scan_limit) if plan.rest else _selected(conn, query, plan, options)
+        listed = _listing(conn, query, scan_limit)
+        return Page(_loaded(conn, query, listed.ids), listed.remaining, listed.exact)
+
+
+def found(db: Database, query: Query, *, scan_limit: int = SCAN_LIMIT) -> Iterator[dict[str, Any]]:
+    """The items of `search` one by one, however many: eight bytes are kept of each, and no transaction between chunks.
+
+    The results and their order are those of the call; what is deleted before its turn is left out. Raises: as `search`,
+    at the call.
+    """
+    with db.read() as conn:
+        ids = array("q", _listing(conn, query, scan_limit).ids)
+    return (item for at in range(0, len(ids), CHUNK) for item in _chunk(db, query, ids[at : at + CHUNK]))
+
+
+def _chunk(db: Database, query: Query, ids: Sequence[int]) -> list[dict[str, Any]]:
+    with db.read() as conn:
+        return _loaded(conn, query, ids)
+
+
+def _listing(conn: sa.Connection, query: Query, scan_limit: int) -> _Found:
+    options = Options(query.fuzzy, query.empty_values, query.multiple_values)
+    plan = conditions.plan(conn, query.level, [(match.path, match.value) for match in query.matches], options)
+    if plan.nothing:
+        return _Found([], 0)
+    return _scanned(conn, query, plan, scan_limit) if plan.rest else _selected(conn, query, plan, options)
+
+
+def _loaded(conn: sa.Connection, query: Query, ids: Sequence[int]) -> list[dict[str, Any]]:
+    include: frozenset[str] | None = None
+    if query.include != "all":
         asked = frozenset(match.path[0] for match in query.matches)
-        include: frozenset[str] | None = None
-        if query.include != "all":
-            include = asked | {path.partition(".")[0] for path in query.include}
-        items = results.load(conn, query.level, found.ids, include, parents=query.study_uid is None)
-        return Page(items, found.remaining, found.exact)
+        include = asked | {path.partition(".")[0] for path in query.include}
+    return results.load(conn, query.level, ids, include, parents=query.study_uid is None)
 
 
 def _selected(conn: sa.Connection, query: Query, plan: Plan, options: Options) -> _Found:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lamelle.archive.query import Level, Match, Page, Query, search
+from lamelle.archive import lifecycle, query
+from lamelle.archive.query import Level, Match, Page, Query, found, search
 from lamelle.archive.store import Archive
 from lamelle.base.errors import Invalid
 from lamelle.base.ids import uid_from
@@ -10,11 +11,15 @@ from lamelle.testing.archives import stored
 from lamelle.testing.instances import dataset, instance, part10, slide
 
 
-def find(archive: Archive, level: str, **options: object) -> Page:
+def asked(level: str, **options: object) -> Query:
     keys = options.pop("keys", {})
     assert isinstance(keys, dict)
     matches = tuple(Match(tuple(tag.split(".")), value) for tag, value in keys.items())
-    return search(archive.db, Query(Level(level), matches, **options))  # type: ignore[arg-type]
+    return Query(Level(level), matches, **options)  # type: ignore[arg-type]
+
+
+def find(archive: Archive, level: str, **options: object) -> Page:
+    return search(archive.db, asked(level, **options))
 
 
 @pytest.fixture
@@ -43,6 +48,31 @@ def test_newest_first_and_pages_add_up(filled: Archive) -> None:
     assert find(filled, "study", limit=0).remaining == 6
     assert find(filled, "instance", limit=1).remaining == 11
     assert find(filled, "series", limit=1).remaining == 6
+
+
+@pytest.mark.parametrize("level", ["study", "series", "instance"])
+@pytest.mark.parametrize(
+    "options", [{}, {"offset": 2, "limit": 3}, {"keys": {"00280101": "12"}}, {"keys": {"00080061": "CT"}}]
+)
+def test_found_goes_through_the_same_items(
+    filled: Archive, monkeypatch: pytest.MonkeyPatch, level: str, options: dict[str, object]
+) -> None:
+    monkeypatch.setattr(query, "CHUNK", 2)
+    items = find(filled, level, **options).items
+    assert items and list(found(filled.db, asked(level, **options))) == items
+
+
+def test_found_leaves_out_what_is_deleted_meanwhile(filled: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query, "CHUNK", 2)
+    items = found(filled.db, asked("study"))
+    seen = [next(items)["00200010"]["Value"][0]]
+    lifecycle.delete(filled.db, filled.blobs, filled.clock, uid_from("study", "4"), grace_s=60)
+    assert seen + [item["00200010"]["Value"][0] for item in items] == ["9", "5", "3", "2", "1"]
+
+
+def test_found_says_what_is_wrong_at_once(filled: Archive) -> None:
+    with pytest.raises(Invalid, match="one value or a range"):
+        found(filled.db, asked("study", keys={"00080020": "May"}))
 
 
 def test_a_study_says_what_the_standard_wants(filled: Archive) -> None:
