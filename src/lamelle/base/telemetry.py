@@ -27,18 +27,19 @@ LATENCY_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
 
 def configure(level: str = "info", form: str = "auto", stream: TextIO | None = None) -> None:
     """Log to standard error, text for a terminal, else one JSON object a line; libraries' logs and warnings too."""
-    stream = stream or sys.stderr
-    readable = form == "text" or (form == "auto" and stream.isatty())
+    terminal = (stream or sys.stderr).isatty()
+    readable = form == "text" or (form == "auto" and terminal)
     severity = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _add_circumstances,
-            structlog.dev.ConsoleRenderer(colors=stream.isatty()) if readable else structlog.processors.JSONRenderer(),
+            structlog.dev.ConsoleRenderer(colors=terminal) if readable else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(severity),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        # asked for at every line: a progress bar takes the place of standard error while it is drawn
+        logger_factory=lambda: structlog.PrintLogger(stream or sys.stderr),
         cache_logger_on_first_use=False,
     )
     logging.captureWarnings(True)

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -29,6 +30,15 @@ def lines() -> Iterator[io.StringIO]:
 
 def parsed(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_goes_where_standard_error_is_then(lines: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    telemetry.configure("info", "json")
+    bar = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", bar)
+    telemetry.log("files_taken", state="stored")
+    assert [line["event"] for line in parsed(bar)] == ["files_taken"]
+    assert parsed(lines) == []
 
 
 def test_a_line_is_one_json_object_with_its_facts(lines: io.StringIO) -> None:

@@ -1,5 +1,7 @@
 """The command line: exit codes, sentences instead of tracebacks, an import that says what it did."""
 
+import io
+import re
 import sys
 from pathlib import Path
 
@@ -26,6 +28,25 @@ def run(*arguments: str) -> tuple[int, str]:
 
 def test_version() -> None:
     assert run("version") == (0, f"{__version__}\n")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_is_said_meanwhile_stands_above_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_COLOR", "TERM", "TTY_COMPATIBLE", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with cli.bar("Importing") as advance:
+        advance(1, 2)
+        for _ in range(2):
+            print("files_taken", file=sys.stderr)
+    drawn = terminal.getvalue()
+    assert drawn.count("files_taken") == 2
+    assert not any("Importing" in re.split(r"[\r\n]", before)[-1] for before in drawn.split("files_taken")[:-1])
 
 
 def test_wrong_use_is_2() -> None:

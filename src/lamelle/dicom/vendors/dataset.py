@@ -14,7 +14,7 @@ from lamelle.dicom.vendors import optics, specimen
 from lamelle.dicom.vendors.facts import Code, SlideFacts
 from lamelle.dicom.vendors.slide import Channel, FlatImage, Flavor, Frames, Level, Slide, clean
 
-CONVERSION = "1"
+CONVERSION = "2"
 """Part of every UID: raise it when the same file must give other bytes."""
 WSI_STORAGE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 SLIDE_WIDTH_MM = 25.0
@@ -181,11 +181,12 @@ def _matrix(ds: Dataset, slide: Slide, part: Part) -> None:
     ds.ImagedVolumeWidth, ds.ImagedVolumeHeight = width, height
     ds.ImagedVolumeDepth = max(DEPTH_UM, slide.plane_spacing_um * planes)
     origin = Dataset()
-    # no format says where on the glass the scan lies: its far corner is put at the slide's origin
-    origin.XOffsetInSlideCoordinateSystem = _decimal(height)
-    origin.YOffsetInSlideCoordinateSystem = _decimal(width)
+    # no format says where on the glass the scan lies: its corner nearest to the slide's origin is put there
+    x, y = (-width * slide.orientation[axis] - height * slide.orientation[3 + axis] for axis in (0, 1))
+    origin.XOffsetInSlideCoordinateSystem = _decimal(max(0.0, x))
+    origin.YOffsetInSlideCoordinateSystem = _decimal(max(0.0, y))
     ds.TotalPixelMatrixOriginSequence = [origin]
-    ds.ImageOrientationSlide = ["0", "-1", "0", "-1", "0", "0"]
+    ds.ImageOrientationSlide = [str(cosine) for cosine in slide.orientation]
     ds.DimensionOrganizationType = "TILED_FULL"
     organization = Dataset()
     organization.DimensionOrganizationUID = uid_from(ds.SOPInstanceUID, "dimensions")

@@ -7,6 +7,7 @@ and is then left blank, with a warning: it must not take its neighbours with it.
 
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import openslide
 
 from lamelle.base.errors import Invalid
 from lamelle.dicom.vendors import codec, pyramid
-from lamelle.dicom.vendors.slide import FlatImage, Flavor, Lazy, Level, Pixels, Scanner, Slide, Work
+from lamelle.dicom.vendors.slide import FlatImage, Flavor, Lazy, Level, Pixels, Scanner, Slide, Work, held
 from lamelle.dicom.vendors.tiles import Encoded
 
 TILE = 512
@@ -63,18 +64,13 @@ class Handles:
 
 def read(path: Path, kind: str = "") -> Slide:
     """The slide as OpenSlide sees it. Raises: Invalid."""
-    handles = Handles(path)
     try:
-        return _read(path, handles, kind)
+        return held(Handles(path), partial(_read, path, kind))
     except (openslide.OpenSlideError, KeyError, ValueError) as exc:
-        handles.close()
         raise Invalid("unreadable", f"OpenSlide cannot describe the file ({type(exc).__name__})") from exc
-    except BaseException:
-        handles.close()
-        raise
 
 
-def _read(path: Path, handles: Handles, kind: str) -> Slide:
+def _read(path: Path, kind: str, handles: Handles) -> Slide:
     slide = handles.get()
     said = {key: str(value) for key, value in slide.properties.items()}
     left, top = (int(said.get(f"openslide.bounds-{axis}", 0)) for axis in "xy")
@@ -103,7 +99,6 @@ def _read(path: Path, handles: Handles, kind: str) -> Slide:
         barcode=said.get("openslide.barcode", ""),
         properties=said,
         history=(("ISO_10918_1", round(max(1.0, width * height * 3 / max(1, stored)), 2)),),
-        close=handles.close,
     )  # fmt: skip
 
 

@@ -4,13 +4,14 @@ libisyntax is not safe with threads: tiles are read one after the other, only th
 """
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from lamelle.base.errors import Invalid, LamelleError
 from lamelle.dicom.vendors import codec, images, pyramid
-from lamelle.dicom.vendors.slide import FlatImage, Flavor, Lazy, Level, Pixels, Scanner, Slide, Work
+from lamelle.dicom.vendors.slide import FlatImage, Flavor, Lazy, Level, Pixels, Scanner, Slide, Work, held
 from lamelle.dicom.vendors.tiles import Encoded
 
 TILE = 512
@@ -24,11 +25,7 @@ def read(path: Path) -> Slide:
         slide = ISyntax.open(path)
     except Exception as exc:
         raise Invalid("unreadable", f"libisyntax cannot open the file ({type(exc).__name__})") from exc
-    try:
-        return _read(path, slide)
-    except BaseException:
-        slide.close()
-        raise
+    return held(slide, partial(_read, path))
 
 
 def _read(path: Path, slide: "object") -> Slide:
@@ -56,7 +53,6 @@ def _read(path: Path, slide: "object") -> Slide:
         scanner=Scanner("Philips"),
         barcode=slide.barcode or "",
         history=(("ISO_15444_1", round(max(1.0, size / path.stat().st_size), 2)),),
-        close=slide.close,
     )
 
 

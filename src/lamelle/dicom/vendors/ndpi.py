@@ -10,7 +10,7 @@ import numpy as np
 
 from lamelle.base.errors import Invalid, LamelleError, Unsupported
 from lamelle.dicom.vendors import images, intervals, jpeg, pyramid, tiles
-from lamelle.dicom.vendors.slide import Counts, FlatImage, Flavor, Frames, Level, Scanner, Slide
+from lamelle.dicom.vendors.slide import Counts, FlatImage, Flavor, Frames, Level, Scanner, Slide, held
 from lamelle.dicom.vendors.tiff import Directory, TiffFile
 
 LENS, PLANE_NM, MCU_STARTS, MCU_STARTS_HIGH = 65421, 65424, 65426, 65432
@@ -23,12 +23,7 @@ WHOLE_SIDE = 4096
 
 def read(path: Path) -> Slide:
     """The slide in an NDPI file. Raises: Invalid, Unsupported."""
-    file = TiffFile.open(path)
-    try:
-        return _read(file)
-    except BaseException:
-        file.close()
-        raise
+    return held(TiffFile.open(path), _read)
 
 
 def _read(file: TiffFile) -> Slide:
@@ -53,7 +48,6 @@ def _read(file: TiffFile) -> Slide:
         acquired=images.date_time(base),
         barcode=base.text(LABEL_TEXT),
         warnings=tuple(warnings),
-        close=file.close,
     )
 
 

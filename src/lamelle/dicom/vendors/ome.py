@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 
 from lamelle.base.errors import Invalid, TooLarge, Unsupported
 from lamelle.dicom.vendors import images, pyramid, tiles, xmlread
-from lamelle.dicom.vendors.slide import Channel, FlatImage, Flavor, Level, Scanner, Slide
+from lamelle.dicom.vendors.slide import Channel, FlatImage, Flavor, Level, Scanner, Slide, held
 from lamelle.dicom.vendors.tiff import Directory, TiffFile
 
 MAX_PLANES = 4096
@@ -24,12 +24,7 @@ _FLAVORS = {
 
 def read(path: Path) -> Slide:
     """The slide in an OME-TIFF. Raises: Invalid, Unsupported."""
-    file = TiffFile.open(path)
-    try:
-        return _read(file)
-    except BaseException:
-        file.close()
-        raise
+    return held(TiffFile.open(path), _read)
 
 
 def _read(file: TiffFile) -> Slide:
@@ -61,7 +56,6 @@ def _read(file: TiffFile) -> Slide:
                               if (p := xmlread.real(o, "NominalMagnification"))), None),
         acquired=_acquired(main),
         warnings=tuple(warnings),
-        close=file.close,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from lamelle.base.errors import Invalid, LamelleError
 from lamelle.dicom.vendors import images, pyramid, xmlread
-from lamelle.dicom.vendors.slide import FlatImage, Flavor, Level, Scanner, Slide
+from lamelle.dicom.vendors.slide import FlatImage, Flavor, Level, Scanner, Slide, held
 from lamelle.dicom.vendors.tiff import Directory, TiffFile
 
 _FLAVORS = {"LABELIMAGE": Flavor.LABEL, "MACROIMAGE": Flavor.OVERVIEW}
@@ -20,12 +20,7 @@ _FLAVORS = {"LABELIMAGE": Flavor.LABEL, "MACROIMAGE": Flavor.OVERVIEW}
 
 def read(path: Path) -> Slide:
     """The slide in a Philips TIFF. Raises: Invalid, Unsupported."""
-    file = TiffFile.open(path)
-    try:
-        return _read(file)
-    except BaseException:
-        file.close()
-        raise
+    return held(TiffFile.open(path), _read)
 
 
 def _read(file: TiffFile) -> Slide:
@@ -52,7 +47,6 @@ def _read(file: TiffFile) -> Slide:
         barcode=_barcode(said.get("PIM_DP_UFS_BARCODE", "")),
         properties=said,
         warnings=tuple(warnings),
-        close=file.close,
     )
 
 

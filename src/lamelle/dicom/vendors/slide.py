@@ -4,11 +4,11 @@ No parsing here (one file a format) and no DICOM attributes (`dataset`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, BinaryIO, Protocol, Self
+from typing import Any, BinaryIO, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ Buffer = bytes | bytearray | memoryview
 Pixels = npt.NDArray[Any]
 """(rows, columns[, samples]) of 8 or 16 bits"""
 Counts = npt.NDArray[np.int64]
+
+UPRIGHT = (0, -1, 0, -1, 0, 0)
+"""Image Orientation (Slide) of pixels stored as they are to be seen: columns run to -Y, rows to -X."""
 
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 JPEG_2000_LOSSLESS = "1.2.840.10008.1.2.4.90"
@@ -145,6 +148,8 @@ class Slide:
     barcode: str = ""
     properties: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    orientation: tuple[int, ...] = UPRIGHT
+    """direction cosines (X, Y, Z) of the rows, then of the columns, of every level as stored"""
     history: tuple[tuple[str, float], ...] = ()
     """(method, ratio) of the scanner's own lossy compression, where its pixels had to be decoded"""
     close: Callable[[], None] = lambda: None
@@ -156,6 +161,24 @@ class Slide:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Closable(Protocol):
+    """An open source file."""
+
+    def close(self) -> None: ...
+
+
+Source = TypeVar("Source", bound=Closable)
+
+
+def held(source: Source, read: Callable[[Source], Slide]) -> Slide:
+    """The slide that `read` finds in an open source: closed with it, or at once if nothing can be read."""
+    try:
+        return replace(read(source), close=source.close)
+    except BaseException:
+        source.close()
+        raise
 
 
 class Work(Protocol):

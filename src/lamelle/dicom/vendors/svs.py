@@ -9,18 +9,13 @@ from pathlib import Path
 
 from lamelle.base.errors import Invalid, LamelleError
 from lamelle.dicom.vendors import images, pyramid
-from lamelle.dicom.vendors.slide import FlatImage, Flavor, Scanner, Slide
+from lamelle.dicom.vendors.slide import FlatImage, Flavor, Scanner, Slide, held
 from lamelle.dicom.vendors.tiff import Directory, TiffFile
 
 
 def read(path: Path) -> Slide:
     """The slide in an SVS file. Raises: Invalid, Unsupported."""
-    file = TiffFile.open(path)
-    try:
-        return _read(file)
-    except BaseException:
-        file.close()
-        raise
+    return held(TiffFile.open(path), _read)
 
 
 def _read(file: TiffFile) -> Slide:
@@ -52,7 +47,6 @@ def _read(file: TiffFile) -> Slide:
         barcode=said.get("Barcode", ""),
         properties=said,
         warnings=tuple(warnings),
-        close=file.close,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import openslide
 import pytest
 import tifffile
+from highdicom.spatial import PixelToReferenceTransformer
 
 from lamelle.base.errors import Invalid, Unsupported
 from lamelle.dicom.vendors import sniff
@@ -98,6 +99,48 @@ def test_sixteen_bits(converted: Convert, tmp_path: Path) -> None:
     result = converted(path)
     assert (result.dataset("level-0").BitsStored, result.dataset("level-0").HighBit) == (16, 15)
     assert (mosaic(result, "level-0") == pixels).all()
+
+
+def corners(result: Any, name: str, width: int, height: int) -> Any:
+    """Where the outer corners of a level lie on the glass, (row, column, xy) in mm, as highdicom has it."""
+    ds = result.dataset(name)
+    origin = ds.TotalPixelMatrixOriginSequence[0]
+    transform = PixelToReferenceTransformer(
+        (origin.XOffsetInSlideCoordinateSystem, origin.YOffsetInSlideCoordinateSystem, 0.0),
+        ds.ImageOrientationSlide,
+        ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing,
+    )
+    edges = np.array([[x, y] for y in (0, height) for x in (0, width)])
+    place: Any = transform.affine[:2, :2] @ edges.T + transform.affine[:2, 3:]
+    return np.round(place.T.reshape(2, 2, 2), 6)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_turned_image_lies_turned_on_the_glass(converted: Convert, tmp_path: Path, orientation: int) -> None:
+    pixels = tiffs.tissue(320, 200)
+    turns = {1: 0, 3: 2, 6: 3, 8: 1}[orientation]  # np.rot90 turns against the clock
+    levels = {
+        "stored": (pixels, 1), "turned": (pixels, orientation), "seen": (np.rot90(pixels, turns), 1),
+    }  # fmt: skip
+    results = {}
+    for name, (picture, said) in levels.items():
+        tags: dict[int, tiffs.Value] = {282: 20000.0, 283: 20000.0, 296: 3, 274: said}
+        parts = [np.ascontiguousarray(one) for one in (picture, picture[::4, ::4])]
+        tiffs.write(tmp_path / f"{name}.tif", [tiffs.level(one, more=tags) for one in parts])
+        results[name] = converted(tmp_path / f"{name}.tif")
+    assert results["turned"].frames("level-0") == results["stored"].frames("level-0")
+    for name, width, height in (("level-0", 320, 200), ("level-1", 80, 50)):
+        upright = corners(results["seen"], name, *((height, width) if turns % 2 else (width, height)))
+        assert (np.rot90(corners(results["turned"], name, width, height), turns) == upright).all()
+
+
+@pytest.mark.parametrize("orientation", [2, 4, 5, 7])
+def test_a_mirrored_image_is_refused(converted: Convert, tmp_path: Path, orientation: int) -> None:
+    path = tmp_path / "mirrored.tif"
+    tiffs.write(path, [tiffs.level(tiffs.tissue(300, 200), more={274: orientation})])
+    with pytest.raises(Unsupported) as caught:
+        converted(path)
+    assert caught.value.code == "mirrored_image"
 
 
 def test_missing_levels_are_built(converted: Convert, tmp_path: Path) -> None:
