@@ -48,7 +48,7 @@ class Finding:
 def examine(settings: Settings) -> Iterator[Finding]:
     """Every finding, in order; a check that itself fails is a problem, not the end."""
     looks: tuple[Callable[[Settings], Finding], ...] = (
-        python, libraries, openslide, codecs, memory, processors, clock,
+        python, libraries, openslide, codecs, cropping, memory, processors, clock,
         data_folder, syncs, space, file_system, database, port, loopback,
     )  # fmt: skip
     for look in looks:
@@ -94,6 +94,15 @@ def codecs(settings: Settings) -> Finding:
     if missing:
         return Finding("codecs", "problem", f"missing: {', '.join(missing)}", "install imagecodecs from PyPI again")
     return Finding("codecs", "ok", "JPEG, JPEG 2000, JPEG-LS, JPEG XL, deflate")
+
+
+def cropping(settings: Settings) -> Finding:
+    from lamelle.dicom.vendors import cropping as cutter
+
+    if cutter.library() is None:
+        advice = "on Debian: apt-get install libturbojpeg0; without it NDPI slides of some scanners get wide tiles"
+        return Finding("libjpeg-turbo", "advice", "not installed", advice)
+    return Finding("libjpeg-turbo", "ok", "cuts wide NDPI strips into tiles without loss")
 
 
 def memory(settings: Settings) -> Finding:

@@ -202,10 +202,16 @@ def restarting(pixels: npt.NDArray[np.uint8], interval: int, subsampling: int = 
 
 
 def ndpi_level(
-    pixels: npt.NDArray[np.uint8], lens: float, plane_nm: int = 0, interval: int = 32, *, starts: bool = True
+    pixels: npt.NDArray[np.uint8],
+    lens: float,
+    plane_nm: int = 0,
+    interval: int = 32,
+    *,
+    starts: bool = True,
+    subsampling: int = 0,
 ) -> Image:
     """One NDPI directory; `starts` writes the table of restart intervals."""
-    data = restarting(pixels, interval) if interval else jpeg(pixels, subsampling="444")
+    data = restarting(pixels, interval, subsampling) if interval else jpeg(pixels, subsampling="444")
     scan = data.index(b"\xff\xda")
     first = scan + 2 + int.from_bytes(data[scan + 2 : scan + 4], "big")
     octets = np.frombuffer(data, np.uint8)
@@ -226,9 +232,16 @@ def ndpi_level(
 
 
 def ndpi(
-    path: Path, width: int = 1536, height: int = 992, planes: Sequence[int] = (0,), *, starts: bool = True
+    path: Path,
+    width: int = 1536,
+    height: int = 992,
+    planes: Sequence[int] = (0,),
+    *,
+    starts: bool = True,
+    interval: int = 32,
+    subsampling: int = 0,
 ) -> None:
-    """An NDPI with two levels 4 apart, each plane of it, and a macro image.
+    """An NDPI with two levels 4 apart, each plane of it, and a macro image; `interval` of the base in coded units.
 
     (Heights are whole coding units at both levels: OpenSlide leaves a last partial row of them blank.)
     """
@@ -237,7 +250,7 @@ def ndpi(
         base = tissue(width, height, seed=number + 1)
         small = np.ascontiguousarray(base[::4, ::4])
         images += [
-            ndpi_level(base, 20.0, plane, starts=starts),
+            ndpi_level(base, 20.0, plane, interval, starts=starts, subsampling=subsampling),
             ndpi_level(small, 5.0, plane, interval=16 if width % 512 == 0 else 0, starts=starts),
         ]
     macro = tissue(600, 200, seed=9)

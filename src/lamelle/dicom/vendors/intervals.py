@@ -21,7 +21,8 @@ _SCAN = 16 << 20
 class Intervals:
     """Frames of whole restart intervals. `starts` and `sizes` are absolute, in scan order, markers left out.
 
-    `tile_width` asks for tiles of several intervals side by side, a multiple of one's width in pixels.
+    `tile_width` asks for tiles of several intervals side by side, a multiple of one's width in pixels; none may be
+    wider than `widest`.
     """
 
     def __init__(
@@ -33,16 +34,18 @@ class Intervals:
         sizes: Counts,
         encoding: Encoding,
         tile_width: int = 0,
+        tile_height: int = 0,
+        widest: int = MAX_WIDTH,
     ) -> None:
         parsed = jpeg.parse(head)
-        self._across, self._down = grid(parsed, size)
+        self._across, self._down = grid(parsed, size, widest)
         if len(starts) != self._across * self._down:
             raise Invalid("bad_restart_intervals", f"{len(starts)} restart intervals, not {self._across * self._down}")
         self.encoding, self._read = encoding, read
-        interval, unit = parsed.restart * parsed.mcu[0], parsed.mcu[1]
+        interval, unit = parsed.interval, parsed.mcu[1]
         self._wide = max(1, (tile_width or natural_width(parsed)) // interval)
         self.columns = interval * self._wide
-        self._high = max(128, min(512, _AREA // self.columns)) // unit
+        self._high = (tile_height or natural_height(self.columns)) // unit
         self.rows = self._high * unit
         self._head = jpeg.resized(head, parsed, self.columns, self.rows, parsed.restart)
         self._starts, self._sizes = starts.reshape(self._down, -1), sizes.reshape(self._down, -1)
@@ -101,17 +104,21 @@ class Intervals:
 
 def natural_width(parsed: jpeg.Header) -> int:
     """Tile width in pixels that fits the intervals: one, or as many as make 512."""
-    interval = parsed.restart * parsed.mcu[0]
-    return interval * max(1, 512 // interval)
+    return parsed.interval * max(1, 512 // parsed.interval)
 
 
-def grid(parsed: jpeg.Header, size: tuple[int, int]) -> tuple[int, int]:
+def natural_height(width: int) -> int:
+    """Tile height in pixels: 512, less for wide tiles."""
+    return max(128, min(512, _AREA // width))
+
+
+def grid(parsed: jpeg.Header, size: tuple[int, int], widest: int = MAX_WIDTH) -> tuple[int, int]:
     """(intervals across, down). Raises: Unsupported("ndpi_intervals") if they do not make columns or are too wide."""
     units = -(-size[0] // parsed.mcu[0])
     if not parsed.restart or units % parsed.restart:
         raise Unsupported("ndpi_intervals", "the restart intervals of a JPEG do not make columns")
-    if parsed.restart * parsed.mcu[0] > MAX_WIDTH:
-        raise Unsupported("ndpi_intervals", f"restart intervals of {parsed.restart * parsed.mcu[0]} pixels")
+    if parsed.interval > widest:
+        raise Unsupported("ndpi_intervals", f"restart intervals of {parsed.interval} pixels")
     return units // parsed.restart, -(-size[1] // parsed.mcu[1])
 
 

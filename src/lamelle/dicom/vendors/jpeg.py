@@ -71,6 +71,11 @@ class Header:
             return 8, 8
         return 8 * max(c[1] for c in self.components), 8 * max(c[2] for c in self.components)
 
+    @property
+    def interval(self) -> int:
+        """Width of a restart interval in pixels, 0 without markers."""
+        return self.restart * self.mcu[0]
+
 
 def parse(data: bytes | memoryview) -> Header:
     """Read a baseline stream's header (its tables may be elsewhere).

@@ -1,4 +1,4 @@
-"""Hamamatsu NDPI: one giant JPEG a level and plane, cut into tiles at its restart markers.
+"""Hamamatsu NDPI: one giant JPEG a level and plane, cut into tiles at its restart markers and, if need be, between.
 
 Tag numbers as seen in files; the maker publishes none.
 """
@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from lamelle.base.errors import Invalid, LamelleError, Unsupported
-from lamelle.dicom.vendors import images, intervals, jpeg, pyramid, tiles
-from lamelle.dicom.vendors.slide import Counts, FlatImage, Flavor, Frames, Level, Scanner, Slide, held
+from lamelle.dicom.vendors import cropping, images, intervals, jpeg, pyramid, tiles
+from lamelle.dicom.vendors.slide import Counts, FlatImage, Flavor, Frames, Lazy, Level, Scanner, Slide, held
 from lamelle.dicom.vendors.tiff import Directory, TiffFile
 
 LENS, PLANE_NM, MCU_STARTS, MCU_STARTS_HIGH = 65421, 65424, 65426, 65432
 LABEL_TEXT, SERIAL = 65427, 65442
 MACRO_LENS = -1.0
 MAX_HEADER = 1 << 16
+TILE, WIDE = 512, 1024
+"""Pixels: tiles are made this wide, and intervals are cut into such if they are wider than `WIDE`."""
 WHOLE_SIDE = 4096
 """A level without restart markers becomes one frame up to this size, in pixels."""
 
@@ -35,10 +37,13 @@ def _read(file: TiffFile) -> Slide:
     planes = sorted({_plane(d) for d in tissue if (d.width, d.height) == (base.width, base.height)})
     mm = images.mm_per_pixel(base)
     warnings: list[str] = []
+    levels = _levels(tissue, base, planes, mm or 0.0, warnings)
+    # other tiles are other instances: they must not have the UIDs of those made with libjpeg-turbo
+    tiling = ":wide" if "wide_tiles" in warnings else ""
     return Slide(
         format="ndpi",
-        fingerprint=pyramid.tiff_fingerprint(file, directories),
-        levels=tuple(_levels(tissue, base, planes, mm or 0.0, warnings)),
+        fingerprint=pyramid.tiff_fingerprint(file, directories) + tiling,
+        levels=tuple(levels),
         images=tuple(_macro(directories, warnings)),
         planes=len(planes),
         plane_spacing_um=(planes[-1] - planes[0]) / 1000 / (len(planes) - 1) if len(planes) > 1 else 0.0,
@@ -64,6 +69,8 @@ def _levels(
     (Some readers drop levels whose tiles differ in size from the base's.)
     """
     width = _common_width(tissue, base)
+    if width > WIDE:
+        warnings.append("wide_tiles")
     levels: list[Level] = []
     for size in sorted({(d.width, d.height) for d in tissue}, reverse=True):
         by_plane = {_plane(d): d for d in tissue if (d.width, d.height) == size}
@@ -80,10 +87,17 @@ def _levels(
 
 
 def _common_width(tissue: Sequence[Directory], base: Directory) -> int:
-    """The widest natural tile width, if every level's intervals divide it; else the base's own."""
+    """A tile width, in pixels, that fits the intervals of every level: those wider are cut, narrower ones joined.
+
+    Without the means to cut, the widest natural width if every level's intervals divide it, else the base's own.
+    """
     headers = [header for header in map(_header, tissue) if header.restart]
     widest = max((intervals.natural_width(header) for header in headers), default=0)
-    if all(widest % (h.restart * h.mcu[0]) == 0 for h in headers) and widest <= intervals.MAX_WIDTH:
+    if widest > WIDE and cropping.library() is not None:
+        for width in range(TILE, TILE // 2, -max(header.mcu[0] for header in headers)):
+            if all(h.interval % width == 0 or width % h.interval == 0 for h in headers):
+                return width
+    if all(widest % header.interval == 0 for header in headers) and widest <= intervals.MAX_WIDTH:
         return widest
     return intervals.natural_width(_header(base)) if _header(base).restart else 0
 
@@ -97,7 +111,7 @@ def _header(directory: Directory) -> jpeg.Header:
     return jpeg.parse(directory.file.read(int(segments.offsets[0]), min(int(segments.lengths[0]), MAX_HEADER)))
 
 
-def of(directory: Directory, tile_width: int = 0) -> Frames:
+def of(directory: Directory, tile_width: int = 0) -> Frames | Lazy:
     """One level and plane as frames. Raises: Invalid, Unsupported."""
     parsed, file, segments = _header(directory), directory.file, directory.segments()
     start, size = int(segments.offsets[0]), int(segments.lengths[0])
@@ -107,14 +121,21 @@ def of(directory: Directory, tile_width: int = 0) -> Frames:
         if max(directory.width, directory.height) > WHOLE_SIDE:
             raise Unsupported("ndpi_intervals", "a large NDPI level without restart markers")
         return images.whole_jpeg(file.read(start, size), directory)
-    if tile_width % (parsed.restart * parsed.mcu[0]):
+    cut = 0 < tile_width < parsed.interval and parsed.interval % tile_width == 0
+    if not cut and tile_width % parsed.interval:
         tile_width = 0
     tail = min(size, 64)
     end = start + _end(file.read(start + size - tail, tail), size)
     starts, sizes = _intervals(directory, parsed, start, end)
     extent = directory.width, directory.height
     head = jpeg.SOI + marker + head[2:]
-    return intervals.Intervals(file.read, head, extent, starts, sizes, encoding, tile_width)
+    if not cut:
+        return intervals.Intervals(file.read, head, extent, starts, sizes, encoding, tile_width)
+    height = intervals.natural_height(tile_width)
+    wide = intervals.Intervals(
+        file.read, head, extent, starts, sizes, encoding, parsed.interval, height, cropping.WIDEST
+    )  # fmt: skip
+    return cropping.Cropped(wide, tile_width)
 
 
 def _end(tail: bytes, size: int) -> int:

@@ -5,8 +5,9 @@ No format is known here. See `slide.Frames`.
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,7 @@ class Stacked:
 
 
 class Encoded:
-    """Frames made by `make(index)` in worker threads, written in order to a spool; at most 4 a thread wait.
+    """Frames made by `make(index)` in worker threads, written in order to a spool.
 
     `serial`: `make` runs in the calling thread, one after the other.
     """
@@ -150,41 +151,56 @@ class Encoded:
 
     def encode(self, work: Work) -> Frames:
         if self._done is None:
-            self._done = self._spool(work)
+            self._done = spooled(self._tasks(work), self, work)
         return self._done
 
-    def _one(self, index: int, work: Work) -> bytes:
+    def _tasks(self, work: Work) -> Iterator[Callable[[], Sequence[bytes]]]:
+        for index in range(self._count):
+            if self._serial:
+                yield partial(self._encoded, self._make(index, work), work)
+            else:
+                yield partial(self._one, index, work)
+
+    def _one(self, index: int, work: Work) -> Sequence[bytes]:
         return self._encoded(self._make(index, work), work)
 
-    def _encoded(self, pixels: Pixels, work: Work) -> bytes:
-        return codec.encode(fill(pixels, self.rows, self.columns), self.encoding, work.jpeg_quality)
+    def _encoded(self, pixels: Pixels, work: Work) -> Sequence[bytes]:
+        return [codec.encode(fill(pixels, self.rows, self.columns), self.encoding, work.jpeg_quality)]
 
-    def _spool(self, work: Work) -> Stored:
-        sizes = np.zeros(self._count, np.int64)
-        spool = work.scratch()
-        waiting: deque[Future[bytes]] = deque()
-        with ThreadPoolExecutor(work.threads) as pool:
-            try:
-                for index in range(self._count + work.threads * 4):
-                    if index < self._count:
-                        if self._serial:
-                            waiting.append(pool.submit(self._encoded, self._make(index, work), work))
-                        else:
-                            waiting.append(pool.submit(self._one, index, work))
-                    if index >= work.threads * 4 and waiting:
-                        data = waiting.popleft().result()
-                        sizes[index - work.threads * 4] = len(data)
-                        spool.write(data)
-            finally:
-                for future in waiting:
-                    future.cancel()
-        spool.flush()
 
-        def read(offset: int, size: int) -> bytes:
-            return os.pread(spool.fileno(), size, offset)
+def spooled(tasks: Iterable[Callable[[], Sequence[bytes]]], like: Lazy, work: Work) -> Stored:
+    """The frames that `tasks` make in worker threads, in order, of `like`'s encoding and size; at most 4 a thread wait.
 
-        offsets = np.concatenate(([0], np.cumsum(sizes)[:-1]))
-        return Stored(read, offsets, sizes, self.encoding, rows=self.rows, columns=self.columns)
+    `tasks` itself is asked in the calling thread, as far ahead as may wait.
+    """
+    sizes: list[int] = []
+    spool = work.scratch()
+    waiting: deque[Future[Sequence[bytes]]] = deque()
+
+    def keep() -> None:
+        for data in waiting.popleft().result():
+            sizes.append(len(data))
+            spool.write(data)
+
+    with ThreadPoolExecutor(work.threads) as pool:
+        try:
+            for task in tasks:
+                if len(waiting) == work.threads * 4:
+                    keep()
+                waiting.append(pool.submit(task))
+            while waiting:
+                keep()
+        finally:
+            for future in waiting:
+                future.cancel()
+    spool.flush()
+
+    def read(offset: int, size: int) -> bytes:
+        return os.pread(spool.fileno(), size, offset)
+
+    counts = np.array(sizes, np.int64)
+    offsets = np.concatenate(([0], np.cumsum(counts)[:-1]))
+    return Stored(read, offsets, counts, like.encoding, rows=like.rows, columns=like.columns)
 
 
 class StackedLater:
