@@ -52,10 +52,28 @@ class NoSteps:
         """Nothing to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the sender said of the instance beside its bytes; None: nothing."""
+
+    study_uid: str | None = None
+    sop_class_uid: str | None = None
+    sop_uid: str | None = None
+
+    def check(self, record: Record) -> None:
+        """Raises: Invalid, when the bytes say something else."""
+        if self.study_uid not in (None, record.study_uid):
+            raise Invalid("study_mismatch", f"the instance is not of study {self.study_uid}")
+        if self.sop_class_uid not in (None, record.facts.instance["sop_class"]):
+            raise Invalid("sop_class_mismatch", "the data set is of another SOP class than was announced")
+        if self.sop_uid not in (None, record.uid):
+            raise Invalid("sop_instance_mismatch", "the data set is another SOP instance than was announced")
+
+
 class Reception:
     """One instance being received; leaving the context drops its spool."""
 
-    def __init__(self, spool: Spool, origin: Origin, study_uid: str | None, limit: int) -> None:
+    def __init__(self, spool: Spool, origin: Origin, expected: "Expected", limit: int) -> None:
         self.origin = origin
         self.spool = spool
         self.error: LamelleError | None = None
@@ -63,7 +81,7 @@ class Reception:
         self.verdict: Verdict | None = None
         self.record: Record | None = None
         self.placed = False
-        self._study_uid, self._limit = study_uid, limit
+        self._expected, self._limit = expected, limit
         self._scanner: Scanner | None = Scanner()
 
     def write(self, chunk: Chunk) -> None:
@@ -92,8 +110,7 @@ class Reception:
             if self.verdict.errors:
                 raise Invalid(self.verdict.errors[0].code, self.verdict.errors[0].message)
             self.record = record(self.scan, self.verdict)
-            if self._study_uid not in (None, self.record.study_uid):
-                raise Invalid("study_mismatch", f"the instance is not of study {self._study_uid}")
+            self._expected.check(self.record)
         except LamelleError as error:
             self._refuse(error)
 
@@ -141,15 +158,23 @@ class Ingest:
         self._waiting: list[_Request] = []
         self._leading = False
 
-    def receive(self, origin: Origin, *, study_uid: str | None = None) -> Reception:
-        """Start receiving one instance; with `study_uid`, one of another study is refused.
+    def receive(
+        self,
+        origin: Origin,
+        *,
+        study_uid: str | None = None,
+        sop_class_uid: str | None = None,
+        sop_uid: str | None = None,
+    ) -> Reception:
+        """Start receiving one instance; one that is not of the given study, class and UID is refused.
 
         Raises: Unavailable("storage_full" | "storage_failed").
         """
         free = self._blobs.free_bytes()
         if free is not None and free < self._settings.reserve_bytes:
             raise Unavailable("storage_full", "the room kept in reserve is reached")
-        return Reception(self._blobs.spool(), origin, study_uid, self._settings.instance_limit_bytes)
+        expected = Expected(study_uid, sop_class_uid, sop_uid)
+        return Reception(self._blobs.spool(), origin, expected, self._settings.instance_limit_bytes)
 
     def commit(self, receptions: Sequence[Reception]) -> list[Outcome]:
         """Keep closed receptions; durable when it returns, one outcome each in the same order.

@@ -16,6 +16,25 @@ STORAGE_CLASSES: dict[str, str] = {uid: name for uid, name in SOP_CLASSES.items(
 
 WHOLE_SLIDE_MICROSCOPY = "1.2.840.10008.5.1.4.1.1.77.1.6"
 DICOMDIR = "1.2.840.10008.1.3.10"
+KNOWN = frozenset(UID_dictionary)
+NO_PATIENT = {
+    DICOMDIR: "a media directory",
+    "1.2.840.10008.1.20.1": "Storage Commitment Push Model, no object",
+    "1.2.840.10008.1.20.2": "Storage Commitment Pull Model, no object",
+    "1.2.840.10008.5.1.1.27": "Stored Print",
+    "1.2.840.10008.5.1.4.1.1.200.1": "CT Defined Procedure Protocol",
+    "1.2.840.10008.5.1.4.1.1.200.3": "Protocol Approval",
+    "1.2.840.10008.5.1.4.1.1.200.7": "XA Defined Procedure Protocol",
+    "1.2.840.10008.5.1.4.1.1.201.1": "Inventory",
+    "1.2.840.10008.5.1.4.38.1": "Hanging Protocol",
+    "1.2.840.10008.5.1.4.39.1": "Color Palette",
+    "1.2.840.10008.5.1.4.43.1": "Generic Implant Template",
+    "1.2.840.10008.5.1.4.44.1": "Implant Assembly Template",
+    "1.2.840.10008.5.1.4.45.1": "Implant Template Group",
+}
+"""Classes with Storage in their name whose objects belong to no study. Source: PS3.4 GG."""
+PATIENT_STORAGE = frozenset(STORAGE_CLASSES) - NO_PATIENT.keys()
+"""Classes of objects that belong to a study of a patient."""
 
 
 def is_uid(text: str) -> bool:

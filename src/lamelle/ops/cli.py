@@ -56,11 +56,14 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (serve.host).")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 takes any free one (serve.port).")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that answer (serve.workers).")] = None,
+    dimse_port: Annotated[int | None, typer.Option(help="Port of the DICOM network (dimse.port).")] = None,
+    aet: Annotated[str | None, typer.Option(help="AE title on the DICOM network (dimse.aet).")] = None,
 ) -> None:
-    """Serve the archive: DICOMweb, the viewer, watched folders and jobs."""
+    """Serve the archive: DICOMweb, the DICOM network, the viewer, watched folders and jobs."""
     from lamelle.ops import serve as serving
 
-    settings = settings_of(data, file, serve__host=host, serve__port=port, serve__workers=workers)
+    own = {"serve__host": host, "serve__port": port, "serve__workers": workers}
+    settings = settings_of(data, file, **own, dimse__port=dimse_port, dimse__aet=aet)
     serving.serve(settings, lambda line: print(line, flush=True))
 
 
@@ -79,6 +82,19 @@ def jobs(
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     serving.tend(settings_of(data, file), stop)
+
+
+@app.command(hidden=True)
+def dimse(
+    listen: Annotated[int, typer.Option(help="Descriptor of the listening socket.")],
+    with_parent: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Answer on the DICOM network; `serve` starts it."""
+    from lamelle.ops import serve as serving
+
+    if with_parent is not None:
+        serving.with_parent(with_parent)
+    serving.receive(settings_of(None, None), listen)
 
 
 @app.command(name="import")

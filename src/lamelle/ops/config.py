@@ -18,6 +18,7 @@ from lamelle.archive.settings import ArchiveSettings
 from lamelle.base.errors import Invalid
 from lamelle.base.jobs import JobSettings
 from lamelle.doors.dicomweb.settings import DicomwebSettings
+from lamelle.doors.dimse.settings import DimseSettings
 from lamelle.doors.files.settings import FilesSettings
 from lamelle.doors.web.settings import WebSettings
 
@@ -65,6 +66,7 @@ class Settings:
 
     archive: ArchiveSettings = field(default_factory=lambda: ArchiveSettings(Path("lamelle-data")))
     dicomweb: DicomwebSettings = field(default_factory=DicomwebSettings)
+    dimse: DimseSettings = field(default_factory=DimseSettings)
     web: WebSettings = field(default_factory=WebSettings)
     files: FilesSettings = field(default_factory=FilesSettings)
     jobs: JobSettings = field(default_factory=JobSettings)

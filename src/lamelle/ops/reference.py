@@ -4,6 +4,7 @@
 """
 
 import ast
+import importlib
 import inspect
 import sys
 import tempfile
@@ -242,7 +243,8 @@ def _words(message: ast.expr) -> str:
 
 def counters() -> str:
     """Every counter, histogram and gauge of /metrics."""
-    wiring.words([])  # importing wiring imported every room, and each declared its own
+    wiring.words([])  # importing wiring imported every room, and each declared its own; but for the DICOM network's
+    importlib.import_module("lamelle.doors.dimse.server")
     parts = ["# Metrics", NOTE, "`/metrics` gives these in Prometheus' text form, summed over the workers of the node."]
     rows = [f"| `{m.name}` | {m.kind} | {_labels(m.labels)} | {m.about} |" for m in telemetry.declared.values()]
     rows += [f"| `{name}` | gauge | {_labels(labels)} | {said} |" for name, (said, labels) in metrics.GAUGES.items()]

@@ -1,7 +1,8 @@
 """`lamelle serve`: the processes of one node, how they start, watch each other and stop.
 
-One parent; N workers that answer HTTP (granian starts a dead one again); one child for jobs and watched folders,
-started again with a growing pause when it dies. No process outlives its parent. What the processes do is in wiring.
+One parent; N workers that answer HTTP (granian starts a dead one again); N children behind the DICOM port, if there is
+one; a child for jobs and watched folders. A child that died is started again with a growing pause. No process outlives
+its parent. What the processes do is in wiring.
 """
 
 import ctypes
@@ -63,14 +64,16 @@ def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
             workers_kill_timeout=settings.serve.stop_timeout_s,
             log_dictconfig=_quiet_granian(),
         )
-        jobs = Supervised(
-            [sys.executable, "-m", "lamelle", "jobs", "--with-parent", str(os.getpid())], settings.serve.stop_timeout_s
-        )
+        door = listening(settings)
+        children = [Supervised(_command("jobs"), settings.serve.stop_timeout_s), *_behind(door, settings)]
         stopping = threading.Event()
 
         def started() -> None:
             signal.signal(signal.SIGHUP, server.signal_handler_interrupt)
-            jobs.start()
+            for child in children:
+                child.start()
+            if door is not None:
+                announce(f"Lamelle receives DICOM on {_shown(*door.getsockname()[:2])} as {settings.dimse.aet}")
             threading.Thread(
                 target=_announce_ready, args=(settings.serve.host, port, stopping, announce), daemon=True
             ).start()
@@ -80,7 +83,31 @@ def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
             server.serve()
         finally:
             stopping.set()
-            jobs.stop()
+            for child in children:
+                child.ask_to_stop()
+            for child in children:
+                child.stop()
+            if door is not None:
+                door.close()
+
+
+def _command(name: str, *more: str) -> list[str]:
+    return [sys.executable, "-m", "lamelle", name, "--with-parent", str(os.getpid()), *more]
+
+
+def _behind(door: socket.socket | None, settings: Settings) -> "list[Supervised]":
+    """The processes behind the DICOM port, which all accept on the one socket."""
+    if door is None:
+        return []
+    command = _command("dimse", "--listen", str(door.fileno()))
+    timeout_s = settings.serve.stop_timeout_s
+    return [Supervised(command, timeout_s + 5, (door.fileno(),)) for _ in range(settings.dimse.workers)]
+
+
+def receive(settings: Settings, listen: int) -> None:
+    """Accept DICOM associations on the socket with that descriptor until SIGTERM; messages in work finish first."""
+    with socket.socket(fileno=listen) as sock:
+        wiring.receive(settings, sock, settings.serve.stop_timeout_s)
 
 
 def worker() -> Any:
@@ -131,6 +158,34 @@ def refuse_open_network(settings: Settings) -> None:
     )
 
 
+def listening(settings: Settings) -> socket.socket | None:
+    """The socket of the DICOM port; None when none is asked for.
+
+    Raises: Denied dimse_not_loopback, port_denied; Unavailable port_in_use; Invalid bad_certificate.
+    """
+    dimse = settings.dimse
+    if dimse.port is None:
+        return None
+    from lamelle.doors.dimse import server, tls
+
+    if not dimse.peers and not is_loopback(dimse.host):
+        raise Denied(
+            "dimse_not_loopback",
+            f"dimse.host {dimse.host} would let anyone store and fetch images; name in dimse.peers who may",
+        )
+    tls.server_context(dimse)
+    try:
+        return server.listen(dimse.host, dimse.port)
+    except OSError as error:
+        raise _cannot_listen(dimse.host, dimse.port, error) from error
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> LamelleError:
+    if isinstance(error, PermissionError):
+        return Denied("port_denied", f"port {port} needs more rights; take one above 1023")
+    return Unavailable("port_in_use", f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port")
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach `host`."""
     try:
@@ -149,12 +204,8 @@ def free_port(host: str, port: int) -> int:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except PermissionError as error:
-            raise Denied("port_denied", f"port {port} needs more rights; take one above 1023") from error
         except OSError as error:
-            raise Unavailable(
-                "port_in_use", f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port"
-            ) from error
+            raise _cannot_listen(host, port, error) from error
         return int(probe.getsockname()[1])
 
 
@@ -215,7 +266,6 @@ def _quiet_granian() -> dict[str, Any]:
 
 
 def _announce_ready(host: str, port: int, stopping: threading.Event, announce: Callable[[str], None]) -> None:
-    shown = f"[{host}]" if ":" in host else host
     while not stopping.wait(0.05):
         connection = http.client.HTTPConnection(host, port, timeout=5)
         try:
@@ -225,8 +275,12 @@ def _announce_ready(host: str, port: int, stopping: threading.Event, announce: C
             continue
         finally:
             connection.close()
-        announce(f"Lamelle listens on http://{shown}:{port}")
+        announce(f"Lamelle listens on http://{_shown(host, port)}")
         return
+
+
+def _shown(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 # -- living and dying together ---------------------------------------------------------------------------------------
@@ -235,8 +289,9 @@ def _announce_ready(host: str, port: int, stopping: threading.Event, announce: C
 class Supervised:
     """A child process that is started again when it dies, until `stop`."""
 
-    def __init__(self, command: list[str], stop_timeout_s: float) -> None:
-        self._command = command
+    def __init__(self, command: list[str], stop_timeout_s: float, descriptors: tuple[int, ...] = ()) -> None:
+        """`descriptors`: open files that the child is given, under the same numbers."""
+        self._command, self._descriptors = command, descriptors
         self._stop_timeout_s = stop_timeout_s
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
@@ -244,6 +299,10 @@ class Supervised:
 
     def start(self) -> None:
         self._thread.start()
+
+    def ask_to_stop(self) -> None:
+        """Begin to end the child; `stop` waits for it."""
+        self._stopping.set()
 
     def stop(self) -> None:
         """End the child, politely first."""
@@ -255,7 +314,9 @@ class Supervised:
         failures = 0
         while not self._stopping.is_set():
             born = time.monotonic()
-            with subprocess.Popen(self._command, stdin=subprocess.DEVNULL, start_new_session=True) as process:
+            with subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=self._descriptors
+            ) as process:
                 self._wait(process)
             if self._stopping.is_set():
                 return

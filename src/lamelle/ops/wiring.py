@@ -3,6 +3,8 @@
 Everything that joins two rooms is in this file; the processes that run it are in serve.
 """
 
+import signal
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -96,6 +98,25 @@ def paths(routes: list[BaseRoute], prefix: str = "") -> list[str]:
         elif isinstance(route, Route):
             found.append(f"{prefix}{route.path}")
     return found
+
+
+# -- the DICOM network ------------------------------------------------------------------------------------------------
+
+
+def receive(settings: Settings, sock: socket.socket, stop_timeout_s: float) -> None:
+    """Serve associations on a listening socket until SIGTERM, in the main thread."""
+    from lamelle.doors.dimse.node import Node
+    from lamelle.doors.dimse.server import Server
+
+    archive = opened(settings)
+    try:
+        server = Server(Node(archive, settings.dimse), sock)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: server.stop())
+        server.run()
+        server.finish(stop_timeout_s)
+    finally:
+        archive.close()
 
 
 # -- work that no request waits for ----------------------------------------------------------------------------------

@@ -12,18 +12,30 @@ from types import TracebackType
 
 START_S = 60.0
 READY = "Lamelle listens on "
+DICOM_READY = "Lamelle receives DICOM on "
 
 
 class Node:
-    """Starts on entering (returns once it listens), stops in order on leaving; `url` has no slash at its end."""
+    """Starts on entering (returns once it listens), stops in order on leaving; `url` has no slash at its end.
+
+    With `dimse` it is on the DICOM network too: LAMELLE on `dimse_port` of 127.0.0.1.
+    """
 
     def __init__(
-        self, data_dir: Path, *, workers: int = 2, port: int = 0, environment: Mapping[str, str] | None = None
+        self,
+        data_dir: Path,
+        *,
+        workers: int = 2,
+        port: int = 0,
+        dimse: bool = False,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.log_file = data_dir.parent / f"{data_dir.name}.log"
         self.url = ""
         self._arguments = ["--data", str(data_dir), "--port", str(port), "--workers", str(workers)]
+        self._arguments += ["--dimse-port", "0"] if dimse else []
+        self.dimse_port = 0
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LAMELLE_")}
         self._environment = {**kept, **(environment or {})}
 
@@ -50,13 +62,18 @@ class Node:
         guard.start()
         try:
             assert self.process.stdout is not None
-            line = next((line for line in self.process.stdout if line.startswith(READY)), "")
+            line = next((line for line in self.process.stdout if self._ready(line)), "")
         finally:
             guard.cancel()
         if not line:
             status = self.process.wait()
             raise RuntimeError(f"the node ended with {status}:\n{self.log()}")
         self.url = line.removeprefix(READY).strip()
+
+    def _ready(self, line: str) -> bool:
+        if line.startswith(DICOM_READY):
+            self.dimse_port = int(line.removeprefix(DICOM_READY).split(" as ")[0].rpartition(":")[2])
+        return line.startswith(READY)
 
     def stop(self, number: int = signal.SIGTERM, timeout_s: float = 60.0) -> int:
         """Send the signal and wait; the exit code."""

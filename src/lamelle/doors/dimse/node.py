@@ -1,0 +1,39 @@
+"""What a service is given, and what it is: handlers are functions of the node, the association and one message."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lamelle.archive.store import Archive
+from lamelle.dicom import transfer
+from lamelle.doors.dimse.association import Association, Message
+from lamelle.doors.dimse.settings import DimseSettings, Right
+
+TEXT = (transfer.EXPLICIT_LITTLE, transfer.IMPLICIT_LITTLE, transfer.DEFLATED, transfer.EXPLICIT_BIG)
+"""Transfer syntaxes of messages that carry no pixels, the one we like best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What handlers work on."""
+
+    archive: Archive
+    settings: DimseSettings
+
+
+Handler = Callable[[Node, Association, Message], None]
+"""Answers one message with association.send(...), or raises a LamelleError, which becomes a status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What is done with the messages of one SOP class."""
+
+    right: Right | None
+    """What the peer must be allowed; None: everybody may."""
+    handler: Handler
+    commands: tuple[int, ...]
+    """The requests it understands; others are answered with Unrecognized Operation."""
+    transfer_syntaxes: tuple[str, ...] = TEXT
+    """Accepted, the best first; empty: whatever the peer proposes."""
+    as_scu: bool = False
+    """Whether we send in this class on an association of the peer's, if it takes the role of SCP: for C-GET."""

@@ -1,0 +1,129 @@
+"""The table of services: which SOP class is answered by whom, for whom, in which transfer syntaxes.
+
+How a class is served is in the module of its handler; a class in no row is stored, if it may be an object's.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from lamelle.base import telemetry
+from lamelle.base.errors import Conflict, Denied, Invalid, LamelleError, NotFound, TooLarge, Unavailable, Unsupported
+from lamelle.dicom import transfer, uids
+from lamelle.doors.dimse import negotiation, storage
+from lamelle.doors.dimse.association import Aborted, Association, Message
+from lamelle.doors.dimse.commands import C_CANCEL, C_ECHO, C_STORE, Status
+from lamelle.doors.dimse.negotiation import Answer, Offer
+from lamelle.doors.dimse.node import Node, Service
+from lamelle.doors.dimse.settings import Peer
+
+VERIFICATION: Final = "1.2.840.10008.1.1"
+
+SERVICES: Final[Mapping[str, Service]] = {
+    VERIFICATION: Service(None, storage.echo, (C_ECHO,)),
+}
+"""Abstract syntax to its service."""
+
+STORAGE: Final = Service("store", storage.store, (C_STORE,), (), as_scu=True)
+"""The service of every composite object of a patient: of the standard, private, or newer than our tables."""
+
+
+def service_of(abstract_syntax: str) -> Service | None:
+    """Who answers, None when nobody does."""
+    if abstract_syntax in SERVICES:
+        return SERVICES[abstract_syntax]
+    return STORAGE if is_stored(abstract_syntax) else None
+
+
+def is_stored(abstract_syntax: str) -> bool:
+    """Whether objects of this class are kept: those of patients, and what no table knows."""
+    if abstract_syntax in uids.KNOWN:
+        return abstract_syntax in uids.PATIENT_STORAGE
+    return uids.is_usable(abstract_syntax)
+
+
+def judge(offer: Offer, peer: Peer | None) -> Answer:
+    """Whether a context is served for a peer (None: there are no peers, and everybody here may do everything)."""
+    service = service_of(offer.abstract_syntax)
+    if service is None:
+        return Answer(negotiation.NO_ABSTRACT_SYNTAX)
+    retrieved = service.as_scu and offer.scp_role
+    if peer is not None and service.right is not None and service.right not in peer.rights:
+        if not (retrieved and "get" in peer.rights):
+            return Answer(negotiation.USER_REFUSED)
+        return _accepted(service, offer, as_scu=True, as_scp=False)
+    return _accepted(service, offer, as_scu=retrieved, as_scp=True)
+
+
+def _accepted(service: Service, offer: Offer, *, as_scu: bool, as_scp: bool) -> Answer:
+    syntax = choose(service, offer.transfer_syntaxes)
+    if syntax is None:
+        return Answer(negotiation.NO_TRANSFER_SYNTAX)
+    return Answer(negotiation.ACCEPTED, syntax, as_scu=as_scu, as_scp=as_scp)
+
+
+def choose(service: Service, proposed: tuple[str, ...]) -> str | None:
+    """The transfer syntax of a context.
+
+    For objects the proposer's first, since senders list first what they have, so that nothing is encoded anew; only
+    where all it has is uncompressed do we ask for Explicit VR Little Endian, which keeps the VRs of private elements.
+    """
+    if service.transfer_syntaxes:
+        return next((syntax for syntax in service.transfer_syntaxes if syntax in proposed), None)
+    usable = [syntax for syntax in proposed if uids.is_usable(syntax)]
+    plain = all(syntax in transfer.UNCOMPRESSED for syntax in usable)
+    if plain and transfer.EXPLICIT_LITTLE in usable:
+        return transfer.EXPLICIT_LITTLE
+    return next(iter(usable), None)
+
+
+# -- answering -------------------------------------------------------------------------------------------------------
+
+
+def answer(node: Node, association: Association, message: Message) -> None:
+    """Have one message answered by its service; whatever goes wrong becomes a status. Raises: Aborted."""
+    command = message.command
+    if command.command_field == C_CANCEL or command.is_response:
+        return  # what it speaks of has ended already
+    service = service_of(message.context.abstract_syntax)
+    if service is None or command.command_field not in service.commands or not message.context.as_scp:
+        _refuse(association, message, Status.UNRECOGNIZED_OPERATION, "")
+        return
+    try:
+        service.handler(node, association, message)
+    except Aborted:
+        raise
+    except LamelleError as error:
+        telemetry.log("dimse.refused", code=error.code, command=f"{command.command_field:04X}")
+        _refuse(association, message, status_of(error), f"{error.code}: {error.message}")
+    except Exception as error:  # noqa: BLE001  its message may quote data: the log gets its place, not its words
+        telemetry.log("dimse.crashed", level="error", **telemetry.trace(error))
+        _refuse(association, message, Status.PROCESSING_FAILURE, "internal_error")
+
+
+def _refuse(association: Association, message: Message, status: int, why: str) -> None:
+    if association.closed:
+        raise Aborted("connection_lost", "the association ended while it was answered")
+    association.send(message.context.id, message.command.answer(status, error_comment=why[:64]))
+
+
+CODES: Final = {
+    "storage_full": Status.OUT_OF_RESOURCES,
+    "storage_failed": Status.OUT_OF_RESOURCES,
+    "wrong_context": Status.CLASS_NOT_SUPPORTED,
+}
+KINDS: Final[tuple[tuple[type[LamelleError], int], ...]] = (
+    (NotFound, Status.NO_SUCH_INSTANCE),
+    (Conflict, Status.DUPLICATE_INSTANCE),
+    (TooLarge, Status.OUT_OF_RESOURCES),
+    (Invalid, Status.CANNOT_UNDERSTAND),
+    (Denied, Status.NOT_AUTHORIZED),
+    (Unsupported, Status.CLASS_NOT_SUPPORTED),
+    (Unavailable, Status.OUT_OF_RESOURCES),
+)
+"""Kind of error to status; a service with other words (C-MOVE's A801) answers with them itself."""
+
+
+def status_of(error: LamelleError) -> int:
+    """The status of an error that a handler raised."""
+    kind = next((status for kind, status in KINDS if isinstance(error, kind)), Status.PROCESSING_FAILURE)
+    return CODES.get(error.code, kind)
