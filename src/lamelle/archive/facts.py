@@ -87,7 +87,7 @@ def texts(dataset: Dataset, path: Sequence[str]) -> Iterator[str]:
         if len(path) > 1:
             if isinstance(value, Mapping):
                 yield from texts(value, path[1:])
-        elif value is not None and (text := _text(value)):
+        elif value is not None and (text := value_text(value)):
             yield text
 
 
@@ -102,7 +102,10 @@ def split(column_value: str) -> list[str]:
     return column_value.strip("\\").split("\\") if column_value else []
 
 
-def _text(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """One value as it is compared: a person name as `alphabetic=ideographic=phonetic`, None as nothing."""
+    if value is None:
+        return ""
     if isinstance(value, Mapping):
         groups = (str(value.get(group, "")).strip() for group in ("Alphabetic", "Ideographic", "Phonetic"))
         text = "=".join(groups).rstrip("=")

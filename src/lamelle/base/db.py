@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 
 from lamelle.base.errors import Unavailable
@@ -54,6 +55,11 @@ CACHE_KIB = 65536
 """SQLite page cache of one connection: the upper levels of the indexes of a million studies."""
 MIGRATION_LOCK = 0x1A3E11E
 """Advisory lock under which one process migrates a PostgreSQL catalogue."""
+
+
+def insert(conn: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that can be told what to do on a conflict, in this engine's words."""
+    return (postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert)(table)
 
 
 class Database:

@@ -5,6 +5,8 @@ Who asked stands in one table, ops/wiring.SUBSCRIPTIONS; nothing here knows it.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 
 import sqlalchemy as sa
 
@@ -25,6 +27,23 @@ event = sa.Table(
 RELAY_BATCH = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """A kind of job that follows an event once for all that happened to one thing.
+
+    `of` names the payload's fields that tell things apart, and are all the job is given; it is due `delay_s` after the
+    first event, and while it waits no other is added.
+    """
+
+    kind: str
+    of: tuple[str, ...]
+    delay_s: float = 0.0
+
+
+Subscriptions = Mapping[str, Sequence[str | Follow]]
+"""Event to what follows it: a kind of job, one for each event, or one for many."""
+
+
 def record(conn: sa.Connection, name: str, payload: Mapping[str, JsonValue], *, clock: Clock | None = None) -> None:
     """Note one event; it is told to its subscribers once the transaction has committed."""
     record_many(conn, name, [payload], clock=clock)
@@ -40,16 +59,32 @@ def record_many(
         conn.execute(sa.insert(event), rows)
 
 
-def relay(db: Database, subscriptions: Mapping[str, Sequence[str]], clock: Clock) -> int:
-    """Turn recorded events into one job for each subscribed kind, in one transaction; how many events."""
+def relay(db: Database, subscriptions: Subscriptions, clock: Clock) -> int:
+    """Turn recorded events into the jobs that follow them, in one transaction; how many events."""
     with db.read() as conn:
         if conn.execute(sa.select(event.c.id).limit(1)).first() is None:
             return 0
     with db.write() as conn:
         query = sa.select(event).order_by(event.c.id).limit(RELAY_BATCH).with_for_update(skip_locked=True)
         rows = conn.execute(query).all()
+        asked: set[str] = set()
         for row in rows:
-            for kind in subscriptions.get(row.name, ()):
-                jobs.enqueue(conn, kind, json.loads(row.payload), clock=clock)
+            payload = json.loads(row.payload)
+            for subscribed in subscriptions.get(row.name, ()):
+                if isinstance(subscribed, str):
+                    jobs.enqueue(conn, subscribed, payload, clock=clock)
+                else:
+                    _follow(conn, subscribed, payload, asked, clock)
         conn.execute(sa.delete(event).where(event.c.id.in_([row.id for row in rows])))
         return len(rows)
+
+
+def _follow(
+    conn: sa.Connection, subscribed: Follow, payload: Mapping[str, JsonValue], asked: set[str], clock: Clock
+) -> None:
+    given = {name: payload[name] for name in subscribed.of}
+    key = ":".join([subscribed.kind, *map(str, given.values())])
+    if key not in asked:
+        asked.add(key)
+        run_at = clock.now() + timedelta(seconds=subscribed.delay_s)
+        jobs.enqueue(conn, subscribed.kind, given, key=key, run_at=run_at, clock=clock)

@@ -21,6 +21,7 @@ from lamelle.doors.dicomweb.settings import DicomwebSettings
 from lamelle.doors.dimse.settings import DimseSettings
 from lamelle.doors.files.settings import FilesSettings
 from lamelle.doors.web.settings import WebSettings
+from lamelle.lab.settings import LabSettings
 
 PREFIX = "LAMELLE_"
 FILE_VARIABLE = "LAMELLE_CONFIG"
@@ -69,6 +70,7 @@ class Settings:
     dimse: DimseSettings = field(default_factory=DimseSettings)
     web: WebSettings = field(default_factory=WebSettings)
     files: FilesSettings = field(default_factory=FilesSettings)
+    lab: LabSettings = field(default_factory=LabSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
     log: LogSettings = field(default_factory=LogSettings)

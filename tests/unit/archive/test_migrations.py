@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from lamelle.archive import catalogue, grams
 from lamelle.base import events
 from lamelle.base.db import Database, schema
+from lamelle.lab import tables
 from lamelle.testing import postgres
 
-ROOMS = (catalogue, events)
+ROOMS = (catalogue, events, tables)
 
 
 def _described(db: Database) -> dict[str, Any]:

@@ -160,3 +160,21 @@ def test_events_become_jobs_of_those_who_asked(db: Database, clock: SetClock) ->
     assert events.relay(db, {"SlideArrived": ("work", "other")}, clock) == 2
     assert [(row.kind, row.payload) for row in rows(db)] == [("work", '{"n": 7}'), ("other", '{"n": 7}')]
     assert events.relay(db, {}, clock) == 0
+
+
+def test_one_job_follows_many_events_of_one_thing(db: Database, clock: SetClock) -> None:
+    follow = events.Follow("settle", ("case",), delay_s=30)
+
+    def told(*cases: str) -> list[tuple[str, str]]:
+        with db.write() as conn:
+            events.record_many(conn, "SlideArrived", [{"case": case, "n": 7} for case in cases], clock=clock)
+        events.relay(db, {"SlideArrived": (follow, "work")}, clock)
+        return [(row.kind, row.payload) for row in rows(db) if row.kind == "settle"]
+
+    first, second = ("settle", '{"case": "1"}'), ("settle", '{"case": "2"}')
+    assert told("1", "1", "2") == [first, second]
+    assert told("1") == [first, second], "while one waits no other is added"
+    assert Runner(db, {"settle": lambda p: None}, clock, SETTINGS).run_pending() == 0
+    clock.move(30)
+    assert Runner(db, {"settle": lambda p: None}, clock, SETTINGS).run_pending() == 2
+    assert told("1") == [first]
