@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from pydicom.datadict import dictionary_VR
 from sqlalchemy import ColumnElement
 
-from lamelle.archive import facts, grams, matching
+from lamelle.archive import facts, grams, matching, results
 from lamelle.archive.catalogue import (
     ATTRIBUTES,
     MONTH,
@@ -43,7 +43,7 @@ AVAILABILITY = ("00080056",)
 CARET: ColumnElement[str] = sa.literal_column("'^'", sa.Text)
 NONE: ColumnElement[str] = sa.literal_column("''")
 _PARTIAL = frozenset({"instance.container_id", "instance.pyramid_uid"})
-IGNORED = frozenset({("00080005",), ("00081190",)})
+IGNORED = frozenset({("00080005",), (results.RETRIEVE_URL,)})
 """The query's own character set, and what a door computes: nothing to match."""
 
 _OTHERS: dict[Path, tuple[Level, Attribute]] = {

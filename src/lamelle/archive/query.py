@@ -3,6 +3,7 @@
 No protocol here: doors turn their requests into a Query and a Page into their answers.
 """
 
+import json
 import zlib
 from array import array
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from lamelle.archive import conditions, facts, results
 from lamelle.archive.catalogue import Level, instance, metadata, series, study
 from lamelle.archive.conditions import ORDER, Options, Path, Plan
 from lamelle.archive.matching import Criterion
+from lamelle.archive.results import Item
 from lamelle.base.db import Database
 from lamelle.base.errors import TooLarge
 
@@ -66,12 +68,17 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Results in a stable order, as DICOM JSON objects, and how many more there are after them."""
+    """Results in a stable order, and how many more there are after them."""
 
-    items: list[dict[str, Any]]
+    found: list[Item]
     remaining: int
     exact: bool = True
     """Whether there are no more than `remaining`; there are never less."""
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """The results as DICOM JSON objects."""
+        return [json.loads(item.json) for item in self.found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +110,11 @@ def found(db: Database, query: Query, *, scan_limit: int = SCAN_LIMIT) -> Iterat
     """
     with db.read() as conn:
         ids = array("q", _listing(conn, query, scan_limit).ids)
-    return (item for at in range(0, len(ids), CHUNK) for item in _chunk(db, query, ids[at : at + CHUNK]))
+    chunks = (_chunk(db, query, ids[at : at + CHUNK]) for at in range(0, len(ids), CHUNK))
+    return (json.loads(item.json) for chunk in chunks for item in chunk)
 
 
-def _chunk(db: Database, query: Query, ids: Sequence[int]) -> list[dict[str, Any]]:
+def _chunk(db: Database, query: Query, ids: Sequence[int]) -> list[Item]:
     with db.read() as conn:
         return _loaded(conn, query, ids)
 
@@ -119,7 +127,7 @@ def _listing(conn: sa.Connection, query: Query, scan_limit: int) -> _Found:
     return _scanned(conn, query, plan, scan_limit) if plan.rest else _selected(conn, query, plan, options)
 
 
-def _loaded(conn: sa.Connection, query: Query, ids: Sequence[int]) -> list[dict[str, Any]]:
+def _loaded(conn: sa.Connection, query: Query, ids: Sequence[int]) -> list[Item]:
     include: frozenset[str] | None = None
     if query.include != "all":
         asked = frozenset(match.path[0] for match in query.matches)

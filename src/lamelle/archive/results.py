@@ -2,9 +2,11 @@
 
 import json
 import zlib
+from bisect import insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,10 +14,12 @@ import sqlalchemy as sa
 from lamelle.archive import catalogue, facts
 from lamelle.archive.catalogue import ATTRIBUTES, TABLES, Kind, Level, instance, series, study
 
-Item = dict[str, Any]
-_Make = Callable[[Any], Item | None]
+_Write = Callable[[Any], str]
+_Make = Callable[[Any], str]
 
 CHUNK = 500
+RETRIEVE_URL = "00081190"
+"""Said by a door, which knows where results are retrieved; what an instance says of it is never right."""
 
 
 def _tags(text: str) -> frozenset[str]:
@@ -44,10 +48,25 @@ def level_of(tag: str) -> int:
     return 0 if tag in STUDY_TAGS or tag[:4] in ("0010", "0012") else 2
 
 
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One result, as the texts its JSON object is made of: a search answers with text, and text is quick to make."""
+
+    uids: tuple[str, ...]
+    """Of its study, its series and itself, as far as the level goes."""
+    elements: list[str]
+    """Each as `"00100020":{"vr":"LO","Value":["..."]}`, in the order of tags."""
+
+    @property
+    def json(self) -> str:
+        """The DICOM JSON object."""
+        return f"{{{','.join(self.elements)}}}"
+
+
 def load(
     conn: sa.Connection, level: Level, ids: Sequence[int], include: frozenset[str] | None, *, parents: bool
 ) -> list[Item]:
-    """The objects of these rows in the order of `ids`.
+    """The results of these rows in the order of `ids`.
 
     `include`: tags wanted besides the level's own, None for all there are; `parents`: with the attributes of the levels
     above.
@@ -55,106 +74,108 @@ def load(
     shape = _shape(level, include or frozenset(), parents=parents)
     items: dict[int, Item] = {}
     leads: dict[int, str] = {}
+    depth = list(Level).index(level) + 1
     for at in range(0, len(ids), CHUNK):
-        numbers = ids[at : at + CHUNK]
-        for number, lead, *values in conn.execute(shape.query.where(TABLES[level].c.id.in_(numbers))).all():
-            item: Item = {}
-            for value, (tag, make) in zip(values, shape.parts, strict=True):
-                element = make(value)
-                if element is not None:
-                    item[tag] = element
-            items[number], leads[number] = item, lead
+        numbers = list(ids[at : at + CHUNK])
+        for number, lead, *values in conn.execute(shape.query, {"ids": numbers}).all():
+            made = [make(value) for make, value in zip(shape.makers, values[depth:], strict=True)]
+            items[number] = Item(tuple(values[:depth]), list(filter(None, made)))
+            leads[number] = lead
     wanted = None if include is None else {tag for tag in include if tag not in _COLUMN_TAGS}
     if wanted is None or wanted:
         _add_metadata(conn, level, items, leads, wanted, parents=parents)
-    if include is None or "00080062" in include:
-        _add_classes(conn, level, items)
-    if wanted == set() and "00080062" not in (include or ()):
-        return [items[number] for number in ids if number in items]
-    return [dict(sorted(items[number].items())) for number in ids if number in items]
+    if level is Level.STUDY and (include is None or "00080062" in include):
+        _add_classes(conn, items)
+    return [items[number] for number in ids if number in items]
 
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """How the objects of one kind of search are read: a query of their values, and what each becomes."""
+    """How the results of one kind of search are read: a query of their values, and what each becomes."""
 
     query: sa.Select[Any]
-    """Row number, instance that leads, then a column for each part."""
-    parts: tuple[tuple[str, _Make], ...]
-    """Tag and maker of its element, in the order of tags."""
+    """Of the rows `ids`: row number, instance that leads, UIDs down to the level, then a column for each maker."""
+    makers: tuple[_Make, ...]
+    """Makers of the elements, in the order of tags."""
 
 
 @lru_cache(256)
 def _shape(level: Level, include: frozenset[str], *, parents: bool) -> _Shape:
     there = list(Level)[: list(Level).index(level) + 1]
     here = there if parents else [level]
-    found: dict[str, tuple[sa.ColumnElement[Any], _Make]] = {
-        "0020000D": (study.c.uid, _maker("UI", _one)),
-        "00080056": (sa.literal_column("0"), lambda _: {"vr": "CS", "Value": ["ONLINE"]}),
+    found: dict[str, tuple[sa.ColumnElement[Any], str, _Write]] = {
+        "0020000D": (study.c.uid, "UI", _several),
+        "00080056": (sa.literal_column("'ONLINE'"), "CS", _several),
     }
     for each in there:
         for attribute in ATTRIBUTES[each]:
             tag = attribute.path[0]
             if len(attribute.path) == 1 and (tag in include or (attribute.always and each in here)):
-                found[tag] = (TABLES[each].c[attribute.column], _maker(attribute.vr, _READ[attribute.kind], tag))
+                found[tag] = (TABLES[each].c[attribute.column], attribute.vr, _WRITE[attribute.kind])
     if Level.STUDY in here:
-        found["00080061"] = (study.c.modalities, _maker("CS", facts.split))
-        found["00201206"] = (study.c.series_count, _maker("IS", _one))
-        found["00201208"] = (study.c.instance_count, _maker("IS", _one))
+        found["00080061"] = (study.c.modalities, "CS", _many)
+        found["00201206"] = (study.c.series_count, "IS", str)
+        found["00201208"] = (study.c.instance_count, "IS", str)
     if level is not Level.STUDY:
-        found["0020000E"] = (series.c.uid, _maker("UI", _one))
+        found["0020000E"] = (series.c.uid, "UI", _several)
     if Level.SERIES in here:
-        found["00201209"] = (series.c.instance_count, _maker("IS", _one))
-        found["00400275"] = (series.c.request_attributes, _requests)
+        found["00201209"] = (series.c.instance_count, "IS", str)
+        found["00400275"] = (series.c.request_attributes, "SQ", _inside)
     if level is Level.INSTANCE:
-        found["00080018"] = (instance.c.uid, _maker("UI", _one))
-        found["00083002"] = (instance.c.transfer_syntax, _maker("UI", _one))
+        found["00080018"] = (instance.c.uid, "UI", _several)
+        found["00083002"] = (instance.c.transfer_syntax, "UI", _several)
     table = TABLES[level]
     lead = instance.c.uid if level is Level.INSTANCE else table.c.lead
-    columns = [column.label(f"v{tag}") for tag, (column, _) in sorted(found.items())]
+    uids = [TABLES[each].c.uid.label(f"{each}_uid") for each in there]
+    columns = [column.label(f"v{tag}") for tag, (column, _, _) in sorted(found.items())]
     source: Any = study
     if level is not Level.STUDY:
         source = source.join(series, series.c.study_id == study.c.id)
     if level is Level.INSTANCE:
         source = source.join(instance, instance.c.series_id == series.c.id)
-    query = sa.select(table.c.id, lead.label("lead"), *columns).select_from(source)
-    return _Shape(query, tuple((tag, make) for tag, (_, make) in sorted(found.items())))
+    query = sa.select(table.c.id, lead.label("lead"), *uids, *columns).select_from(source)
+    query = query.where(table.c.id.in_(sa.bindparam("ids", expanding=True)))
+    return _Shape(query, tuple(_maker(tag, vr, write) for tag, (_, vr, write) in sorted(found.items())))
 
 
-def _maker(vr: str, read: Callable[[Any], list[Any]], tag: str = "") -> _Make:
+def _maker(tag: str, vr: str, write: _Write) -> _Make:
     """What a column's value becomes; without one, an element without a value, or none where it is optional."""
-    optional = tag in _OPTIONAL
-
-    def made(value: Any) -> dict[str, Any] | None:
-        if value is not None and value != "":
-            return {"vr": vr, "Value": read(value)}
-        return None if optional else {"vr": vr}
-
-    return made
+    begin = f'"{tag}":{{"vr":"{vr}"'
+    none = "" if tag in _OPTIONAL else begin + "}"
+    begin += ',"Value":['
+    if write is _several:  # most values, without a call for each; a backslash is two in JSON and none of another escape
+        return lambda value: f"{begin}{_quoted(value).replace(_BACKSLASH, _COMMA)}]}}" if value else none
+    return lambda value: f"{begin}{write(value)}]}}" if value or value == 0 else none
 
 
-def _one(value: Any) -> list[Any]:
-    return [value]
+def _several(value: str) -> str:
+    return _quoted(value).replace(_BACKSLASH, _COMMA)
 
 
-def _several(value: str) -> list[str]:
-    return value.split("\\") if "\\" in value else [value]
+def _many(value: str) -> str:
+    return ",".join(map(_quoted, facts.split(value)))
 
 
-def _person(value: str) -> list[dict[str, str]]:
+def _person(value: str) -> str:
     if "=" not in value:
-        return [{"Alphabetic": value}]
+        return f'{{"Alphabetic":{_quoted(value)}}}'
     groups = zip(("Alphabetic", "Ideographic", "Phonetic"), value.split("="), strict=False)
-    return [{name: group for name, group in groups if group}]
+    return _dumped({name: group for name, group in groups if group})
 
 
-def _requests(value: str | None) -> dict[str, Any] | None:
-    return {"vr": "SQ", "Value": json.loads(value)} if value else None
+def _inside(value: str) -> str:
+    return value[1:-1]  # of a JSON list
 
 
-_READ: dict[Kind, Callable[[Any], list[Any]]] = dict.fromkeys(Kind, _several) | {
-    Kind.NUMBER: _one,
-    Kind.MANY: facts.split,
+def _dumped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+_quoted: _Write = encode_basestring
+_BACKSLASH, _COMMA = r"\\", '","'
+_WRITE: dict[Kind, _Write] = dict.fromkeys(Kind, _several) | {
+    Kind.NUMBER: str,
+    Kind.MANY: _many,
     Kind.NAME: _person,
 }
 
@@ -163,10 +184,6 @@ _COMPUTED = _tags("0020000D 0020000E 00080018 00080056 00080061 00080062 0008300
 _COLUMN_TAGS = _COMPUTED | {a.path[0] for level in Level for a in ATTRIBUTES[level] if len(a.path) == 1}
 _OPTIONAL = frozenset({"00080201", "00280002", "00280008", "00280010", "00280011", "00280100", "0008103E"})
 """Returned if known, left out if not."""
-
-
-def _element(vr: str, values: Sequence[Any]) -> dict[str, Any]:
-    return {"vr": vr, "Value": list(values)} if values else {"vr": vr}
 
 
 def _add_metadata(
@@ -190,20 +207,21 @@ def _add_metadata(
     for at in range(0, len(uids), CHUNK):
         for uid, packed in conn.execute(query.where(instance.c.uid.in_(uids[at : at + CHUNK]))):
             dataset = facts.head(zlib.decompress(packed))
-            item = items[owners[uid]]
+            elements = items[owners[uid]].elements
+            there = {RETRIEVE_URL, *(element[1:9] for element in elements)}
             for tag, element in dataset.items():
-                if tag not in item and level_of(tag) in ranks and (fitting is None or tag in fitting):
-                    item[tag] = element
+                if tag not in there and level_of(tag) in ranks and (fitting is None or tag in fitting):
+                    elements.append(f'"{tag}":{_dumped(element)}')
+            elements.sort()
 
 
-def _add_classes(conn: sa.Connection, level: Level, items: Mapping[int, Item]) -> None:
-    if level is not Level.STUDY:
-        return
+def _add_classes(conn: sa.Connection, items: Mapping[int, Item]) -> None:
     found: dict[int, set[str]] = {number: set() for number in items}
     numbers = list(items)
     for at in range(0, len(numbers), CHUNK):
         query = sa.select(instance.c.study_id, instance.c.sop_class).distinct()
         for number, uid in conn.execute(query.where(instance.c.study_id.in_(numbers[at : at + CHUNK]))):
             found[number].add(uid)
+    make = _maker("00080062", "UI", lambda uids: ",".join(map(_quoted, sorted(uids))))
     for number, uids in found.items():
-        items[number]["00080062"] = _element("UI", sorted(uids))
+        insort(items[number].elements, make(uids or None))

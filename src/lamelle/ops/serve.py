@@ -7,6 +7,7 @@ its parent. What the processes do is in wiring.
 
 import ctypes
 import fcntl
+import gc
 import http.client
 import ipaddress
 import multiprocessing
@@ -118,7 +119,10 @@ def worker() -> Any:
     os.setpgid(0, 0)  # a Ctrl-C in the terminal goes to the parent, which stops us in order
     settings = config.load()
     telemetry.configure(level=settings.log.level, form=settings.log.format)
-    return wiring.application(settings)
+    application = wiring.application(settings)
+    gc.collect()
+    gc.freeze()  # what lives as long as the worker: going through it again would stop answers for a tenth of a second
+    return application
 
 
 def tend(settings: Settings, stop: threading.Event) -> None:

@@ -3,8 +3,10 @@
 Source: PS3.18 8.3.4, 10.6.
 """
 
+import json
+from bisect import insort
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pydicom.datadict import tag_for_keyword
 from starlette.concurrency import run_in_threadpool
@@ -14,9 +16,10 @@ from starlette.routing import Route
 
 from lamelle.archive import query
 from lamelle.archive.query import Level, Match, Query
+from lamelle.archive.results import RETRIEVE_URL, Item
 from lamelle.base.errors import Invalid
 from lamelle.doors.dicomweb import negotiate
-from lamelle.doors.dicomweb.answers import Door, address, objects, uid
+from lamelle.doors.dicomweb.answers import Door, address, compressible, objects, uid
 
 _FLAGS: Final = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
 _NOT_KEYS: Final = frozenset({*_FLAGS, "includefield", "limit", "offset", "accept", "charset"})
@@ -60,10 +63,12 @@ class Search:
         if page.remaining > 0:
             text = f"There are {page.remaining} additional results that can be requested"
             headers["warning"] = f"299 {base}: {text}"
-        if not page.items:
+        if not page.found:
             return Response(status_code=204, headers=headers)
-        items = [linked(item, base, level) for item in page.items]
-        return objects(request, choice, items, headers=headers)
+        texts = [linked(item, base) for item in page.found]
+        if choice.offer.media_type == negotiate.JSON:
+            return compressible(request, [f"[{','.join(texts)}]".encode()], negotiate.JSON, headers=headers)
+        return objects(request, choice, map(json.loads, texts), headers=headers)
 
 
 def parsed(pairs: list[tuple[str, str]], level: Level, path: Mapping[str, str], max_results: int) -> Query:
@@ -141,28 +146,11 @@ def _flag(single: Mapping[str, str], name: str) -> bool:
     return text == "true"
 
 
-def linked(item: Mapping[str, Any], base: str, level: Level) -> dict[str, Any]:
-    """A result with its Retrieve URL, and with absolute bulk URIs."""
-    study = first(item, "0020000D") or ""
-    series = first(item, "0020000E") if level != Level.STUDY else None
-    instance = first(item, "00080018") if level == Level.INSTANCE else None
-    url = address(base, study, series, instance)
-    out = {tag: _absolute(element, url) for tag, element in item.items()}
-    out["00081190"] = {"vr": "UR", "Value": [url]}
-    return dict(sorted(out.items()))
+def linked(item: Item, base: str) -> str:
+    """The JSON object of a result with its Retrieve URL, and with absolute bulk URIs."""
+    url = address(base, *item.uids)
+    insort(item.elements, f'"{RETRIEVE_URL}":{{"vr":"UR","Value":[{json.dumps(url)}]}}')
+    return item.json.replace(_BULK, f"{_BULK[:-1]}{url}/bulkdata/")
 
 
-def _absolute(element: Any, url: str) -> Any:
-    uri = element.get("BulkDataURI")
-    if isinstance(uri, str) and uri.startswith("@"):
-        return {**element, "BulkDataURI": f"{url}/bulkdata/{uri[1:]}"}
-    if element.get("vr") == "SQ" and element.get("Value"):
-        items = [{tag: _absolute(inner, url) for tag, inner in item.items()} for item in element["Value"]]
-        return {**element, "Value": items}
-    return element
-
-
-def first(item: Mapping[str, Any], tag: str) -> str | None:
-    """First value of a text attribute."""
-    values = item.get(tag, {}).get("Value")
-    return str(values[0]) if values else None
+_BULK: Final = '"BulkDataURI":"@'  # never inside a value, whose quotes have backslashes
