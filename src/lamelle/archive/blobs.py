@@ -47,7 +47,8 @@ class BlobStore(Protocol):
     def place(self, items: Sequence[tuple[Spool, str]]) -> list[bool]:
         """Give each spool its key, durably, all or an error; the spools stay and are for the caller to drop.
 
-        Never overwrites: False for a key that was taken, whose bytes are left as they are.
+        Never overwrites: False for a key that was taken, whose bytes are left as they are. After an error of the
+        storage the spools are of no more use.
         """
 
     def holds(self, spool: Spool, key: str) -> bool:

@@ -72,12 +72,21 @@ def known(conn: sa.Connection, uids: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def buried(conn: sa.Connection, uids: Sequence[str]) -> set[str]:
-    """Which of those instances were deleted; the rows stay locked until the transaction ends."""
+def buried(conn: sa.Connection, uids: Sequence[str]) -> dict[str, str]:
+    """The blobs of those instances that were deleted; the rows stay locked until the transaction ends."""
     stone = catalogue.tombstone
-    found: set[str] = set()
+    found: dict[str, str] = {}
     for chunk in _chunks(uids):
-        query = sa.select(stone.c.uid).where(stone.c.uid.in_(chunk)).order_by(stone.c.uid).with_for_update()
+        query = sa.select(stone.c.uid, stone.c.key).where(stone.c.uid.in_(chunk)).order_by(stone.c.uid)
+        found |= {row.uid: row.key for row in conn.execute(query.with_for_update())}
+    return found
+
+
+def hold(conn: sa.Connection, uids: Sequence[str]) -> set[str]:
+    """Which of those instances are there; none of them can be deleted until the transaction ends."""
+    found: set[str] = set()
+    for chunk in _chunks(sorted(uids)):
+        query = sa.select(instance.c.uid).where(instance.c.uid.in_(chunk)).order_by(instance.c.uid).with_for_update()
         found |= set(conn.execute(query).scalars())
     return found
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Protocol
@@ -179,16 +179,16 @@ class Ingest:
     def commit(self, receptions: Sequence[Reception]) -> list[Outcome]:
         """Keep closed receptions; durable when it returns, one outcome each in the same order.
 
-        Their spools are dropped. Raises: Unavailable when nothing could be kept; the receptions may be committed again.
+        Their spools are dropped. Raises: Unavailable when nothing could be kept; the receptions may be committed again
+        when it was the catalogue that failed. Bytes whose writing or syncing failed must be sent again: the storage
+        takes them no more, for a later sync would say nothing of what the first one lost.
         """
         good = [reception for reception in receptions if reception.error is None]
         statuses = dict(zip(map(id, good), self._keep(good), strict=True)) if good else {}
         outcomes = [self._outcome(reception, statuses.get(id(reception), "refused")) for reception in receptions]
-        for reception, outcome in zip(receptions, outcomes, strict=True):
+        for at, (reception, outcome) in enumerate(zip(receptions, outcomes, strict=True)):
             if outcome.status in ("conflict", "refused"):
-                self._set_aside(reception, outcome)
-            if outcome.status == "conflict" and reception.placed:  # another door was quicker with other bytes
-                self._blobs.delete(_record(reception).key)
+                outcomes[at] = self._set_aside(reception, outcome)
             reception.drop()
             OUTCOMES.add(1, reception.origin.door, outcome.status)
             TAKEN_IN.add(outcome.size, reception.origin.door)
@@ -287,23 +287,39 @@ class Ingest:
             del first[this.uid]
         known |= filing.known(conn, [this.uid for this in late])
         for uid, reception in first.items():
-            self._secure(conn, reception, buried=uid in buried)
+            self._secure(conn, reception, buried.get(uid))
             known[uid] = _record(reception).digest
         self._announce(conn, list(first.values()))
+        self._clear(conn, [r for r in receptions if r.placed and known[_record(r).uid] != _record(r).digest])
         new = {id(reception) for reception in first.values()}
         return [
             "stored" if id(r) in new else "duplicate" if known[_record(r).uid] == _record(r).digest else "conflict"
             for r in receptions
         ]
 
-    def _secure(self, conn: sa.Connection, reception: Reception, *, buried: bool) -> None:
-        """See that the blob is this reception's while its row is ours, so that no other row can mean other bytes."""
+    def _secure(self, conn: sa.Connection, reception: Reception, buried: str | None) -> None:
+        """See that the blob is this reception's while its row is ours, so that no other row can mean other bytes.
+
+        `buried` is the blob under which the instance was deleted before.
+        """
         this = _record(reception)
         if not self._blobs.holds(reception.spool, this.key):
             self._blobs.replace(reception.spool, this.key)
-        if buried:  # deleted once: the trace of that goes before the instance is acknowledged again
+        if buried is not None:  # deleted once: the trace of that goes before the instance is acknowledged again
+            if buried != this.key:  # and its bytes, else a rebuild would find two and take the older
+                self._blobs.delete(buried)
             self._blobs.delete(f"tombstones/{this.uid}.json")
             conn.execute(sa.delete(catalogue.tombstone).where(catalogue.tombstone.c.uid == this.uid))
+
+    def _clear(self, conn: sa.Connection, losers: Sequence[Reception]) -> None:
+        """Remove what was placed under a UID that another door was quicker to fill, while the winner can't be deleted.
+
+        Later would be too late: the winner deleted, the same bytes might be the instance by then.
+        """
+        held = filing.hold(conn, [_record(loser).uid for loser in losers])
+        for loser in losers:
+            if _record(loser).uid in held:
+                self._blobs.delete(_record(loser).key)
 
     def _announce(self, conn: sa.Connection, stored: Sequence[Reception]) -> None:
         payloads = [
@@ -337,11 +353,10 @@ class Ingest:
             digest=reception.scan.dataset_sha256 if reception.scan else "",
         )
 
-    def _set_aside(self, reception: Reception, outcome: Outcome) -> None:
-        """Keep what could not be filed, with its reason; a failure here is only logged: the sender is told anyway."""
+    def _set_aside(self, reception: Reception, outcome: Outcome) -> Outcome:
+        """Keep what could not be filed, with its reason; the outcome says so when a conflict could not even be kept."""
         if outcome.code in ("study_mismatch", "instance_too_large"):
-            return
-        digest = _sha256(reception.spool)
+            return outcome
         note: dict[str, Any] = {
             "status": outcome.status,
             "code": outcome.code,
@@ -356,12 +371,16 @@ class Ingest:
             "received_at": self._clock.now().isoformat(),
         }
         try:
+            digest = _sha256(reception.spool)
             self._blobs.place([(reception.spool, f"aside/{digest}.dcm")])
             self._blobs.put(f"aside/{digest}.json", json.dumps(note).encode())
             with self._db.write() as conn:
                 filing.note_aside(conn, f"aside/{digest}.dcm", note)
         except Unavailable as error:
             log("ingest.aside_failed", level="warning", code=error.code)
+            if outcome.status == "conflict":
+                return replace(outcome, status="refused", code=error.code, message=error.message)
+        return outcome
 
 
 def ask_for_thumbnail(conn: sa.Connection, study_uid: str, series_uid: str, now: datetime) -> None:

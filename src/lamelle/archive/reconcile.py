@@ -79,18 +79,16 @@ def rebuild(db: Database, blobs: BlobStore, progress: Progress = lambda done, to
     is a duplicate. Losing it would be the worse mistake: it may be one whose answer was lost on its way.
     """
     listed = sorted(blobs.list("instances/"), key=lambda blob: (blob.modified, blob.key))
-    notes = [json.loads(blobs.read(blob.key)) for blob in blobs.list("tombstones/")]
+    report = Report()
+    notes = [note for _, note in _notes(blobs, "tombstones/", report)]
     deleted = {note["sop_uid"] for note in notes}
     with db.write() as conn:
         for table in (name_word, tally, tally_month, instance, series, study, aside, tombstone):
             conn.execute(sa.delete(table))
         for note in notes:
             conn.execute(sa.insert(tombstone).values(**_tombstone(note, blobs)))
-        for blob in blobs.list("aside/"):
-            if blob.key.endswith(".json"):
-                data = json.loads(blobs.read(blob.key))
-                filing.note_aside(conn, blob.key.removesuffix(".json") + ".dcm", data)
-    report = Report()
+        for key, note in _notes(blobs, "aside/", report):
+            filing.note_aside(conn, key.removesuffix(".json") + ".dcm", note)
     count = size = 0
     for at in range(0, len(listed), BATCH):
         batch = listed[at : at + BATCH]
@@ -202,6 +200,16 @@ def _batches(keys: Iterable[str]) -> Iterator[list[str]]:
 
 
 # -- rebuild ---------------------------------------------------------------------------------------
+
+
+def _notes(blobs: BlobStore, prefix: str, report: Report) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The notes beside blobs; one that is damaged is told, and the others count."""
+    for blob in blobs.list(prefix):
+        if blob.key.endswith(".json"):
+            try:
+                yield blob.key, json.loads(blobs.read(blob.key))
+            except (ValueError, LamelleError):
+                report.unreadable.append(blob.key)
 
 
 def _scan(blobs: BlobStore, blob: BlobInfo) -> Record | None:

@@ -34,11 +34,13 @@ def unavailable(error: OSError) -> Unavailable:
 class Spool:
     """One file being received; a context that drops the file on leaving."""
 
-    __slots__ = ("_begun", "_fd", "number", "path", "size")
+    __slots__ = ("_begun", "_fd", "failed", "number", "path", "size")
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
+        self.failed = False
+        """A write or a sync failed: what the disk holds is not known any more, and no later sync would tell."""
         self._begun = 0
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
@@ -55,9 +57,15 @@ class Spool:
                 self.size += written
                 view = view[written:]
         except OSError as error:
+            self.failed = True
             raise unavailable(error) from error
         if self.size - self._begun >= WRITE_OUT:
             self.begin_writing()
+
+    def check(self) -> None:
+        """Refuse a spool that can't be trusted: its bytes must be sent again. Raises: Unavailable("storage_failed")."""
+        if self.failed:
+            raise Unavailable("storage_failed", "the storage failed while this was written; send it again")
 
     def begin_writing(self) -> None:
         """Have what was received written out meanwhile; a hint, for the sync that comes later."""
@@ -66,7 +74,10 @@ class Spool:
             self._begun = self.size
 
     def read_at(self, start: int, length: int) -> bytes:
-        return os.pread(self._fd, length, start)
+        try:
+            return os.pread(self._fd, length, start)
+        except OSError as error:
+            raise unavailable(error) from error
 
     def fileno(self) -> int:
         return self._fd

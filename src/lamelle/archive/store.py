@@ -10,6 +10,7 @@ from lamelle.archive.settings import ArchiveSettings
 from lamelle.base.clock import Clock, SystemClock
 from lamelle.base.db import Database
 from lamelle.base.errors import Unavailable
+from lamelle.base.folders import make_durably
 
 __all__ = ["Archive", "ArchiveSettings"]
 
@@ -33,7 +34,7 @@ class Archive:
         """
         clock = clock or SystemClock()
         try:
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            make_durably(settings.data_dir)
         except OSError as error:
             why = f"cannot write in the data folder {settings.data_dir}: {error.strerror}"
             raise Unavailable("data_dir_not_writable", why) from error

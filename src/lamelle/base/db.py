@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 
 from lamelle.base.errors import Unavailable
+from lamelle.base.folders import make_durably
 
 schema = sa.MetaData(
     naming_convention={
@@ -72,7 +73,7 @@ class Database:
         self._writer = threading.Lock()
         if self.dialect == "sqlite":
             if self.url.database:
-                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+                make_durably(Path(self.url.database).absolute().parent)
             self.engine = sa.create_engine(
                 self.url,
                 pool_size=16,

@@ -27,6 +27,7 @@ from typing import Any
 
 from lamelle.base import telemetry
 from lamelle.base.errors import Conflict, Denied, LamelleError, Unavailable
+from lamelle.base.folders import make_durably
 from lamelle.ops import config, health, wiring
 from lamelle.ops.config import Settings
 
@@ -219,7 +220,7 @@ def writable(folder: Path) -> Path:
     Raises: Unavailable data_dir_not_writable.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_durably(folder)
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from lamelle.archive import catalogue
+from lamelle.archive import catalogue, lifecycle
 from lamelle.archive.blobs import Spool
 from lamelle.archive.blobstores.files import FileStore
-from lamelle.archive.ingest import Ingest
-from lamelle.archive.model import Outcome
+from lamelle.archive.ingest import Ingest, Reception
+from lamelle.archive.model import Origin, Outcome
 from lamelle.archive.reconcile import catalogue_fingerprint, rebuild, verify
 from lamelle.archive.store import Archive, ArchiveSettings
+from lamelle.base.db import Database
 from lamelle.base.errors import Unavailable
 from lamelle.testing.archives import SetClock, store, stored
 from lamelle.testing.instances import dataset, instance
@@ -100,17 +101,87 @@ def test_a_full_disk_is_told_and_forgotten(archive: Archive, tmp_path: Path) -> 
     blobs.close()
 
 
-def test_receptions_may_be_committed_again_after_a_failure(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lamelle.archive.model import Origin
-
+def received(archive: Archive, data: bytes) -> Reception:
     reception = archive.ingest.receive(Origin("test"))
-    reception.write(instance())
+    reception.write(data)
     reception.close()
+    return reception
+
+
+def test_receptions_may_be_committed_again_after_the_catalogue_failed(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reception = received(archive, instance())
     with monkeypatch.context() as broken:
-        broken.setattr(os, "fdatasync", _raise)
+        broken.setattr(Database, "write", _unavailable)
         with pytest.raises(Unavailable):
             archive.ingest.commit([reception])
     assert [o.status for o in archive.ingest.commit([reception])] == ["stored"]
+
+
+@pytest.mark.parametrize("call", ["fdatasync", "fsync"])
+def test_bytes_whose_sync_failed_are_not_trusted_again(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """The kernel forgets what it could not write: a second sync succeeds, and the bytes are not on the disk."""
+    reception = received(archive, instance())
+    with monkeypatch.context() as broken:
+        broken.setattr(os, call, _raise)
+        with pytest.raises(Unavailable):
+            archive.ingest.commit([reception])
+    with pytest.raises(Unavailable, match="send it again"):
+        archive.ingest.commit([reception])
+    reception.drop()
+    assert [o.status for o in store(archive, instance())] == ["stored"]
+    assert verify(archive.db, archive.blobs).sound
+
+
+def test_a_conflict_that_could_not_be_kept_aside_is_told_as_a_failure(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(archive, [instance()])
+    monkeypatch.setattr(os, "fdatasync", _raise)
+    [outcome] = store(archive, instance(PatientName="Other"))
+    assert (outcome.status, outcome.code) == ("refused", "storage_full")
+
+
+def test_other_bytes_after_a_deletion_stay_through_a_rebuild(archive: Archive) -> None:
+    first, second = instance(), instance(PatientName="Other")
+    stored(archive, [first])
+    lifecycle.delete(archive.db, archive.blobs, archive.clock, dataset().StudyInstanceUID)
+    stored(archive, [second])
+    assert verify(archive.db, archive.blobs).orphaned == []
+    assert rebuild(archive.db, archive.blobs).sound
+    [ref] = archive.retrieve.instances(dataset().StudyInstanceUID)
+    assert b"".join(archive.retrieve.stream(ref)) == second
+
+
+def test_the_loser_of_a_race_leaves_the_winner_alone_however_late_it_is(archive: Archive) -> None:
+    """While the loser waits its turn the winner is deleted, and the loser's bytes come in through another door."""
+    first, second = instance(), instance(PatientName="Other")
+    late = received(archive, second)
+
+    def meanwhile(step: str) -> None:
+        if step == "placed" and not seen:
+            seen.append(step)
+            stored(archive, [first])
+        elif step == "committed" and len(seen) == 1:
+            seen.append(step)
+            lifecycle.delete(archive.db, archive.blobs, archive.clock, dataset().StudyInstanceUID)
+            stored(archive, [second])
+
+    seen: list[str] = []
+    steps = type("Meanwhile", (), {"reached": staticmethod(meanwhile)})()
+    ingest = Ingest(archive.db, archive.blobs, archive.clock, archive.settings, steps=steps)
+    assert [o.status for o in ingest.commit([late])] == ["conflict"]
+    [ref] = archive.retrieve.instances(dataset().StudyInstanceUID)
+    assert b"".join(archive.retrieve.stream(ref)) == second
+    report = verify(archive.db, archive.blobs)
+    assert report.sound and report.orphaned == []
+
+
+def _unavailable(*_: object) -> None:
+    raise Unavailable("database_unavailable", "away")
 
 
 def _raise(*_: object) -> None:

@@ -103,3 +103,12 @@ def test_rebuild_names_what_it_can_not_read(archive: Archive) -> None:
     first.write_bytes(first.read_bytes()[:-5])
     report = rebuild(archive.db, archive.blobs)
     assert [Path(key).name for key in report.unreadable] == [first.name] and report.instances == 1
+
+
+def test_a_damaged_note_does_not_end_a_rebuild(archive: Archive) -> None:
+    stored(archive, [instance()])
+    store(archive, instance(PatientName="Other"))
+    [note] = (archive.settings.data_dir / "blobs/aside").glob("*.json")
+    note.write_text("{")
+    report = rebuild(archive.db, archive.blobs)
+    assert report.unreadable == [f"aside/{note.name}"] and report.instances == 1

@@ -16,6 +16,7 @@ from lamelle.archive import disk
 from lamelle.archive.blobs import BlobInfo, BlobReader
 from lamelle.archive.spool import Spool, SpoolFolder, unavailable
 from lamelle.base.errors import Invalid, NotFound
+from lamelle.base.folders import make_durably, sync_folder
 
 T = TypeVar("T")
 
@@ -75,7 +76,7 @@ class FileStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         try:
-            _make_durably(root)
+            make_durably(root)
         except OSError as error:
             raise unavailable(error) from error
         self._spools = SpoolFolder(root / SPOOL)
@@ -88,8 +89,10 @@ class FileStore:
         return self._spools.new()
 
     def place(self, items: Sequence[tuple[Spool, str]]) -> list[bool]:
+        spools = [spool for spool, _ in items]
+        for spool in spools:
+            spool.check()
         try:
-            spools = [spool for spool, _ in items]
             whole = self._sync_together(spools) if len(items) >= TOGETHER else None
             if whole is None:
                 self._each(os.fdatasync, [spool.fileno() for spool in spools])
@@ -105,7 +108,7 @@ class FileStore:
             else:
                 self._sync(touched)
         except OSError as error:
-            self._sure = {self._root}
+            self._distrust(spools)
             raise unavailable(error) from error
         return placed
 
@@ -120,6 +123,7 @@ class FileStore:
     def replace(self, spool: Spool, key: str) -> None:
         path = self._path(key)
         beside = spool.path.with_suffix(".replace")
+        spool.check()
         try:
             os.fdatasync(spool.fileno())
             made = self._make_folders(path.parent)
@@ -128,6 +132,7 @@ class FileStore:
                 beside.replace(path)
             self._sync([*made, path.parent])
         except OSError as error:
+            self._distrust([spool])
             raise unavailable(error) from error
 
     def put(self, key: str, data: bytes, *, overwrite: bool = False) -> bool:
@@ -164,7 +169,7 @@ class FileStore:
         path = self._path(key)
         try:
             path.unlink()
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except FileNotFoundError:
             return False
         except OSError as error:
@@ -208,7 +213,7 @@ class FileStore:
     def _sync(self, folders: Iterable[Path]) -> None:
         """Sync folders once each; those below a synced one are then sure."""
         each = dict.fromkeys(folders)
-        self._each(_sync_folder, list(each))
+        self._each(sync_folder, list(each))
         self._sure |= each.keys()
 
     def _sync_together(self, spools: Sequence[Spool]) -> int | None:
@@ -221,6 +226,12 @@ class FileStore:
             return None
         first = min(spools, key=lambda spool: spool.number).fileno()
         return first if disk.sync_whole(first) else None
+
+    def _distrust(self, spools: Sequence[Spool]) -> None:
+        """After a failure: a sync tried again may say it is well though what failed was thrown away."""
+        self._sure = {self._root}
+        for spool in spools:
+            spool.failed = True
 
     def _each(self, sync: Callable[[T], None], things: Sequence[T]) -> None:
         """Sync several things at once: the disk then writes its journal for many of them together."""
@@ -250,18 +261,3 @@ def _link(source: Path, target: Path) -> bool:
             return False
         source.rename(target)
     return True
-
-
-def _make_durably(root: Path) -> None:
-    missing = [folder for folder in (root, *root.parents) if not folder.is_dir()]
-    root.mkdir(parents=True, exist_ok=True)
-    for folder in missing:
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -77,6 +77,7 @@ class ObjectBlobs:
         return found is not None and (found["e_tag"], found["size"]) == (uploaded[1], spool.size)
 
     def replace(self, spool: Spool, key: str) -> None:
+        spool.check()
         done = _asked(lambda: obstore.put(self._store, key, spool.path, chunk_size=PART), key)
         with self._lock:
             self._uploaded = {path: tag for path, tag in self._uploaded.items() if path.exists()}
