@@ -254,8 +254,26 @@ class _Import:
 def grouped(
     found: Iterable[Source], settings: FilesSettings, pass_over: Callable[[Source, LamelleError], None]
 ) -> Iterator[Unit]:
-    """Slides one by one, DICOM files together up to the batch's limits; what is no slide is passed over."""
-    batch: list[Source] = []
+    """Slides one by one, DICOM files together up to the batch's limits, those of one folder never apart that may be one
+    slide's; what is no slide is passed over."""
+    batch: tuple[Source, ...] = ()
+    for unit in _folders(found, settings, pass_over):
+        if unit.format != "dicom":
+            yield unit
+            continue
+        if batch and not _fits((*batch, *unit.sources), settings.batch_files, settings.batch_bytes):
+            yield Unit("dicom", batch)
+            batch = ()
+        batch += unit.sources
+    if batch:
+        yield Unit("dicom", batch)
+
+
+def _folders(
+    found: Iterable[Source], settings: FilesSettings, pass_over: Callable[[Source, LamelleError], None]
+) -> Iterator[Unit]:
+    """Slides one by one, and what a folder holds of DICOM files: a slide's are in one, and must not show in part."""
+    some: tuple[Source, ...] = ()
     for source in found:
         try:
             format_ = _kind(source)
@@ -264,19 +282,18 @@ def grouped(
             continue
         if format_ != "dicom":
             yield Unit(format_, (source,))
-        else:
-            if batch and not _fits(batch, source, settings):
-                yield Unit("dicom", tuple(batch))
-                batch = []
-            batch.append(source)
-    if batch:
-        yield Unit("dicom", tuple(batch))
+            continue
+        beside = some and some[0].path.parent == source.path.parent
+        if some and not (beside and _fits((*some, source), settings.batch_files, settings.folder_bytes)):
+            yield Unit("dicom", some)
+            some = ()
+        some += (source,)
+    if some:
+        yield Unit("dicom", some)
 
 
-def _fits(batch: Sequence[Source], source: Source, settings: FilesSettings) -> bool:
-    return (
-        len(batch) < settings.batch_files and sum(other.size for other in batch) + source.size <= settings.batch_bytes
-    )
+def _fits(sources: Sequence[Source], count: int, size: int) -> bool:
+    return len(sources) <= count and sum(source.size for source in sources) <= size
 
 
 def _kind(source: Source) -> str:

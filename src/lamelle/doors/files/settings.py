@@ -71,7 +71,9 @@ class FilesSettings:
     batch_files: int = 100
     """DICOM files committed together: one sync of the disk for all of them."""
     batch_bytes: int = 256 << 20
-    """Bytes of DICOM files committed together, so that an interrupted import loses little."""
+    """Bytes of DICOM files of several folders committed together, so that an interrupted import loses little."""
+    folder_bytes: int = 8 << 30
+    """Bytes of one folder's DICOM files committed together: a slide of several files shows whole or not at all."""
     convert: ConvertSettings = field(default_factory=ConvertSettings)
     """How slides are written as DICOM."""
     limits: Limits = field(default_factory=Limits)

@@ -16,9 +16,10 @@ from lamelle.archive import imports
 from lamelle.archive.store import Archive
 from lamelle.base.errors import NotFound, Unavailable
 from lamelle.base.ids import uid_from
-from lamelle.doors.files import sandbox
+from lamelle.doors.files import importing, sandbox
 from lamelle.doors.files.importing import ImportReport, Progress, import_paths
 from lamelle.doors.files.settings import FilesSettings, WatchedFolder
+from lamelle.doors.files.sources import Member, Source
 
 from .conftest import part10, slide
 
@@ -33,6 +34,34 @@ def fill(inbox: Path) -> None:
         (inbox / "ct" / f"IM{number}").write_bytes(part10("ct", "1", str(number)))
     (inbox / "broken.tif").write_bytes(slide("broken", wrong="refuses"))
     (inbox / "README.txt").write_text("hello")
+
+
+def test_a_folders_files_are_committed_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    def of(name: str, size: int) -> Source:
+        return Source(Path(name), (Member(Path(name), size, 0),))
+
+    kinds = {".svs": "svs", ".dcm": "dicom"}
+    monkeypatch.setattr(importing, "_kind", lambda source: kinds[source.path.suffix])
+    sizes = {
+        "ct/1.dcm": 1, "ct/2.dcm": 1,
+        "slide/1.dcm": 50, "slide/a.svs": 99, "slide/2.dcm": 5, "slide/3.dcm": 5,
+        "two/1.dcm": 4, "three/1.dcm": 4, "four/1.dcm": 4,
+        "many/1.dcm": 1, "many/2.dcm": 1, "many/3.dcm": 1, "many/4.dcm": 1, "many/5.dcm": 1,
+        "huge/1.dcm": 70, "huge/2.dcm": 70,
+    }  # fmt: skip
+    limits = FilesSettings(batch_files=4, batch_bytes=10, folder_bytes=100)
+    units = importing.grouped([of(*item) for item in sizes.items()], limits, lambda source, why: None)
+    assert [" ".join(str(source.path) for source in unit.sources) for unit in units] == [
+        "slide/a.svs",
+        "ct/1.dcm ct/2.dcm",
+        "slide/1.dcm slide/2.dcm slide/3.dcm",
+        "two/1.dcm three/1.dcm",
+        "four/1.dcm",
+        "many/1.dcm many/2.dcm many/3.dcm many/4.dcm",
+        "many/5.dcm",
+        "huge/1.dcm",
+        "huge/2.dcm",
+    ]
 
 
 def counts(report: ImportReport) -> dict[str, int]:
