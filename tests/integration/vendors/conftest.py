@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from lamelle.dicom.vendors import Code, ConvertedSlide, SlideFacts, convert
-from lamelle.testing import tiffs
+from lamelle.testing import slides, tiffs
 
 FACTS = SlideFacts(
     accession_number="S24-1", container_id="S24-1-A1-1", block="S24-1-A1", part="S24-1-A", stain="H&E",
@@ -47,6 +47,14 @@ def make(kind: str, path: Path) -> Path:
         tiffs.svs(source, 1200, 900)
     elif kind == "ndpi":
         tiffs.ndpi(source)
+    elif kind == "czi":
+        slides.czi(source, tiffs.tissue(1100, 800))
+    elif kind == "scn":
+        slides.scn(source, tiffs.tissue(1100, 800))
+    elif kind == "wide-ndpi":
+        tiffs.ndpi(source, 4096, 512, interval=256)
+    elif kind == "turned-tif":
+        tiffs.write(source, [tiffs.level(tiffs.tissue(900, 700), more={274: 6})])
     elif kind == "z-ndpi":
         tiffs.ndpi(source, 1024, 600, (-2000, 0, 2000))
     elif kind == "single-tif":
@@ -61,7 +69,18 @@ def make(kind: str, path: Path) -> Path:
     return source
 
 
-KINDS = ["svs", "ndpi", "z-ndpi", "single-tif", "lossless-tif", "channels-ome.tif"]
+KINDS = [
+    "svs",
+    "ndpi",
+    "z-ndpi",
+    "single-tif",
+    "lossless-tif",
+    "channels-ome.tif",
+    "wide-ndpi",
+    "turned-tif",
+    "czi",
+    "scn",
+]
 
 
 @pytest.fixture(scope="session", params=[*KINDS, "svs with facts"])

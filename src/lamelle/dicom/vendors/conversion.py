@@ -21,7 +21,7 @@ from lamelle.dicom.vendors.writer import BinaryWriter
 
 READERS = {
     "svs": "svs", "ndpi": "ndpi", "tiff": "generic", "ome-tiff": "ome", "philips-tiff": "philips", "isyntax": "isyntax",
-    "mrxs": "decoded", "bif": "decoded", "scn": "decoded",
+    "mrxs": "decoded", "bif": "decoded", "scn": "decoded", "czi": "decoded",
 }  # fmt: skip
 """format: the module whose `read(path) -> Slide` reads it"""
 

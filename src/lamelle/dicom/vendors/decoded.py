@@ -1,12 +1,14 @@
 """Formats whose stored tiles overlap or are not tiles at all: read through OpenSlide, encoded again as JPEG.
 
-For MRXS, BIF and SCN, and for TIFF kinds whose tiles DICOM cannot take as they are. The DICOM says DERIVED.
+For MRXS, BIF, SCN and CZI, and for TIFF kinds whose tiles DICOM cannot take as they are. The DICOM says DERIVED.
 An OpenSlide handle is useless after its first error, so a bad tile is read once more through a new handle
 and is then left blank, with a warning: it must not take its neighbours with it.
 """
 
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +23,10 @@ from lamelle.dicom.vendors.tiles import Encoded
 TILE = 512
 CACHE_BYTES = 32 << 20
 MAX_BAD_TILES = 1000
+MAKERS = {"leica": "Leica Biosystems", "mirax": "3DHISTECH", "ventana": "Roche", "zeiss": "Carl Zeiss"}
+"""OpenSlide's name of a format: its maker"""
+CZI_LOSSY = {1: "ISO_10918_1", 4: "ISO_29199_2"}
+"""How CZI numbers JPEG and JPEG XR"""
 _FLAVORS = {"label": Flavor.LABEL, "macro": Flavor.OVERVIEW, "thumbnail": Flavor.THUMBNAIL}
 
 
@@ -93,13 +99,36 @@ def _read(path: Path, kind: str, handles: Handles) -> Slide:
         levels=tuple(levels),
         images=tuple(_beside(slide)),
         icc=profile,
-        scanner=Scanner(said.get("tiff.Make", said.get("openslide.vendor", "")), said.get("tiff.Model", ""), "",
-                        said.get("tiff.Software", "")),
+        scanner=_scanner(said),
         objective_power=_number(said.get("openslide.objective-power", "")),
+        acquired=_acquired(said.get("leica.creation-date", "")),
         barcode=said.get("openslide.barcode", ""),
         properties=said,
-        history=(("ISO_10918_1", round(max(1.0, width * height * 3 / max(1, stored)), 2)),),
-    )  # fmt: skip
+        history=tuple((method, round(max(1.0, width * height * 3 / max(1, stored)), 2)) for method in _lossy(path)),
+    )
+
+
+def _scanner(said: Mapping[str, str]) -> Scanner:
+    vendor = said.get("openslide.vendor", "")
+    model = said.get("tiff.Model") or said.get("leica.device-model", "")
+    return Scanner(said.get("tiff.Make") or MAKERS.get(vendor, vendor), model, "", said.get("tiff.Software", ""))
+
+
+def _acquired(text: str) -> datetime | None:
+    with suppress(ValueError):
+        return datetime.fromisoformat(text)
+    return None
+
+
+def _lossy(path: Path) -> list[str]:
+    """The lossy method of the stored tiles: JPEG but for CZI, whose first directory entry says it."""
+    with path.open("rb") as file:
+        if file.read(10) != b"ZISRAWFILE":
+            return ["ISO_10918_1"]
+        file.seek(84)
+        file.seek(int.from_bytes(file.read(8), "little") + 178)
+        found = CZI_LOSSY.get(int.from_bytes(file.read(4), "little"))
+    return [found] if found else []
 
 
 def _files(path: Path) -> list[Path]:

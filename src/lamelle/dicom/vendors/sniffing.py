@@ -25,6 +25,8 @@ def sniff(path: Path) -> str | None:
         return None
     if head[128:132] == b"DICM":
         return "dicom"
+    if head.startswith(b"ZISRAWFILE"):
+        return "czi"
     if suffix in (".mrxs", ".vsi"):
         return BY_SUFFIX[suffix]
     if head[:4] in _TIFF:

@@ -10,8 +10,8 @@ import openslide
 import pytest
 
 from lamelle.base.errors import Invalid
-from lamelle.dicom.vendors import decoded
-from lamelle.testing import tiffs
+from lamelle.dicom.vendors import decoded, sniff
+from lamelle.testing import slides, tiffs
 
 Convert = Callable[..., Any]
 
@@ -48,6 +48,58 @@ def test_what_dicom_cannot_take_is_decoded_and_says_so(converted: Convert, tmp_p
     assert list(ds.ImageType) == ["DERIVED", "PRIMARY", "VOLUME", "NONE"]
     assert len(ds.LossyImageCompressionMethod) == len(ds.LossyImageCompressionRatio) == 2
     reference = np.asarray(openslide.OpenSlide(path).read_region((0, 0), 0, (1100, 800)).convert("RGB")).astype(int)
+    assert np.abs(mosaic(result, "level-0") - reference).mean() < 2
+
+
+def whole(slide: openslide.OpenSlide, left: int, top: int, size: tuple[int, int]) -> Any:
+    return np.asarray(slide.read_region((left, top), 0, size).convert("RGB")).astype(int)
+
+
+def test_czi(converted: Convert, tmp_path: Path) -> None:
+    path = tmp_path / "slide.czi"
+    slides.czi(path, tiffs.tissue(1100, 800))
+    path.rename(tmp_path / "unnamed")
+    assert sniff(tmp_path / "unnamed") == "czi"
+    result = converted(tmp_path / "unnamed")
+    ds = result.dataset("level-0")
+    assert list(ds.ImageType) == ["DERIVED", "PRIMARY", "VOLUME", "NONE"]
+    assert (ds.Manufacturer, list(ds.LossyImageCompressionMethod)) == ("Carl Zeiss", ["ISO_10918_1"])
+    assert float(ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing[0]) == 0.00025
+    assert float(ds.OpticalPathSequence[0].ObjectiveLensPower) == 20
+    assert [(one.columns, one.rows) for one in result.slide.instances] == [(1100, 800), (550, 400)]
+    assert np.abs(mosaic(result, "level-0") - tiffs.tissue(1100, 800)).mean() < 2
+    assert np.abs(mosaic(result, "level-1") - tiffs.tissue(1100, 800)[::2, ::2]).mean() < 2
+
+
+def test_a_czi_cut_short_is_refused(converted: Convert, tmp_path: Path) -> None:
+    path = tmp_path / "slide.czi"
+    slides.czi(path, tiffs.tissue(600, 400))
+    data = path.read_bytes()
+    for size in (len(data) // 2, 600, 12):
+        path.write_bytes(data[:size])
+        with pytest.raises(Invalid) as caught:
+            converted(path)
+        assert caught.value.code == "unreadable"
+
+
+def test_scn(converted: Convert, tmp_path: Path) -> None:
+    path = tmp_path / "slide.scn"
+    slides.scn(path, tiffs.tissue(1100, 800))
+    result = converted(path)
+    ds = result.dataset("level-0")
+    assert (ds.Manufacturer, ds.ManufacturerModelName, ds.ContainerIdentifier) == (
+        "Leica Biosystems",
+        "SCN400",
+        "S24-1",
+    )
+    assert ds.AcquisitionDateTime == "20240305101112+0000"
+    assert len(ds.LossyImageCompressionMethod) == 2
+    # of the glass, 26 x 76 mm, only what was scanned is kept
+    assert [(one.flavor, one.columns, one.rows) for one in result.slide.instances] == [
+        ("OVERVIEW", 130, 380), ("VOLUME", 1100, 800), ("VOLUME", 275, 200),
+    ]  # fmt: skip
+    assert float(ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing[0]) == 0.0005
+    reference = whole(openslide.OpenSlide(path), 10000, 18000, (1100, 800))
     assert np.abs(mosaic(result, "level-0") - reference).mean() < 2
 
 
