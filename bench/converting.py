@@ -11,12 +11,16 @@ from bench import scanned
 from bench.lines import Line, watched
 from bench.plan import Facts, Plan, costs, repeated
 
+KINDS: dict[str, Callable[[Path, int], Path]] = {
+    "SVS": scanned.svs_of, "NDPI": scanned.ndpi_of,
+    "NDPI with wide strips": partial(scanned.ndpi_of, interval=scanned.WIDE),
+}  # fmt: skip
 PEER = "import sys; from wsidicomizer import WsiDicomizer; WsiDicomizer.convert(sys.argv[1], output_path=sys.argv[2])"
 
 
 def convert(plan: Plan) -> None:
-    """An SVS and an NDPI into the archive, durable and searchable; into files by the peer."""
-    for kind, make in (("SVS", scanned.svs_of), ("NDPI", scanned.ndpi_of)):
+    """An SVS and two NDPI into the archive, durable and searchable; into files by the peer."""
+    for kind, make in KINDS.items():
         slide = make(plan.work, plan.scan_mb)
         size = slide.stat().st_size / 1e6
         values, more = {}, {}

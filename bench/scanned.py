@@ -62,18 +62,18 @@ def svs_of(work: Path, megabytes: int) -> Path:
     return path
 
 
-WIDTH_UNITS, ROWS = 32, 8  # a restart interval is 32 coding units of 8 x 8: 256 x 8 pixels
+NARROW, WIDE, ROWS = 256, 1536, 8  # pixels of a restart interval: columns of a narrow and of a wide one, rows
 
 
-def ndpi_of(work: Path, megabytes: int) -> Path:
+def ndpi_of(work: Path, megabytes: int, interval: int = NARROW) -> Path:
     """An NDPI of about this size: one JPEG a level, 4 apart, cut by restart markers, and a macro."""
-    path = work / f"slide-{megabytes}.ndpi"
+    path = work / f"slide-{megabytes}{'' if interval == NARROW else '-wide'}.ndpi"
     if path.exists():
         return path
-    header, intervals = _intervals()
+    header, intervals = _intervals(interval)
     mean = sum(map(len, intervals)) / len(intervals) + 2
-    side = max(4, round((megabytes * 1e6 / 1.07 / mean / 32) ** 0.5) // 16 * 16)
-    levels = [_level(header, intervals, side // step, 40.0 / step) for step in (1, 4, 16) if side // step]
+    side = max(1, round((megabytes * 1e6 / 1.07 / mean * interval * ROWS) ** 0.5 / interval / 16)) * 16 * interval
+    levels = [_level(header, intervals, side // step, interval, 40.0 / step) for step in (1, 4, 16)]
     macro = tiffs.ndpi_level(tiffs.tissue(600, 200, seed=9), -1.0, interval=0, starts=False)
     draft = path.with_suffix(".part")
     tiffs.write(draft, [*levels, macro], ndpi=True)
@@ -81,10 +81,11 @@ def ndpi_of(work: Path, megabytes: int) -> Path:
     return path
 
 
-def _intervals() -> tuple[bytes, list[bytes]]:
+def _intervals(interval: int) -> tuple[bytes, list[bytes]]:
     """The header of a grainy picture's JPEG and its restart intervals without markers."""
-    noise = np.random.default_rng(1).normal(0, 6, (1024, 1024, 3))
-    data = tiffs.restarting(np.clip(tiffs.tissue(1024, 1024) + noise, 0, 255).astype(np.uint8), WIDTH_UNITS)
+    width = max(1024, interval)
+    noise = np.random.default_rng(1).normal(0, 6, (1024, width, 3))
+    data = tiffs.restarting(np.clip(tiffs.tissue(width, 1024) + noise, 0, 255).astype(np.uint8), interval // 8)
     scan = data.index(b"\xff\xda")
     first = scan + 2 + int.from_bytes(data[scan + 2 : scan + 4])
     octets = np.frombuffer(data, np.uint8)
@@ -94,11 +95,11 @@ def _intervals() -> tuple[bytes, list[bytes]]:
     return data[:first], [data[a:b] for a, b in zip(starts, [*places, len(data) - 2], strict=True)]
 
 
-def _level(header: bytes, intervals: list[bytes], side: int, lens: float) -> tiffs.Image:
-    """A level of side x side pieces of 256 pixels."""
-    count = side * side * 256 // ROWS
+def _level(header: bytes, intervals: list[bytes], side: int, interval: int, lens: float) -> tiffs.Image:
+    """A level of side x side pixels."""
+    count = side * side // interval // ROWS
     frame = header.index(b"\xff\xc0")
-    size = struct.pack(">HH", side * 256, side * 256)
+    size = struct.pack(">HH", side, side)
     header = header[: frame + 5] + size + header[frame + 9 :]
     lengths = np.array([len(part) for part in islice(cycle(intervals), count)], np.int64) + 2
     starts = len(header) + np.concatenate([[0], np.cumsum(lengths)[:-1]])
@@ -112,5 +113,5 @@ def _level(header: bytes, intervals: list[bytes], side: int, lens: float) -> tif
     small = tiffs.ndpi_level(tiffs.tissue(256, 64), lens)
     table = tiffs.Typed(4, count, starts.astype("<u4").tobytes())
     scale = {282: lens * 1000.0, 283: lens * 1000.0}  # pixels a centimetre
-    tags = {**small.tags, **scale, 256: side * 256, 257: side * 256, 278: side * 256, 65426: table}
+    tags = {**small.tags, **scale, 256: side, 257: side, 278: side, 65426: table}
     return tiffs.Image(tags, [b"".join(scan())], tiled=False)
