@@ -4,7 +4,7 @@ What a column can't answer, or not exactly, comes back as a rest to be asked of 
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +27,19 @@ from lamelle.archive.catalogue import (
     tally,
     tally_month,
 )
-from lamelle.archive.matching import AnyOf, Between, Criterion, Empty, Equal, Name, Pattern, Real, Whole, Words
+from lamelle.archive.matching import (
+    AnyOf,
+    Between,
+    Criterion,
+    Empty,
+    Equal,
+    Name,
+    Pattern,
+    Real,
+    Spanning,
+    Whole,
+    Words,
+)
 from lamelle.base.errors import Invalid
 
 Path = tuple[str, ...]
@@ -40,6 +52,13 @@ MODALITY = ("00080060",)
 STUDY_DATE, STUDY_TIME = ("00080020",), ("00080030",)
 NAME = ("00100010",)
 AVAILABILITY = ("00080056",)
+DATE_TIMES: tuple[tuple[Path, Path], ...] = (
+    (STUDY_DATE, STUDY_TIME),
+    (("00080021",), ("00080031",)),
+    (("00080023",), ("00080033",)),
+    (("00400244",), ("00400245",)),
+)
+"""Dates and the times of these days; each has a column of its level. Source: PS3.4 C.2.2.2.5.2."""
 CARET: ColumnElement[str] = sa.literal_column("'^'", sa.Text)
 NONE: ColumnElement[str] = sa.literal_column("''")
 _PARTIAL = frozenset({"instance.container_id", "instance.pyramid_uid"})
@@ -119,6 +138,7 @@ class Options:
     fuzzy: bool
     empty_values: bool
     multiple_values: bool
+    date_times: bool = False
 
 
 def plan(
@@ -133,6 +153,19 @@ def plan(
     made = Plan(source, others or {})
     if len({path for path, _ in matches}) < len(matches):
         raise Invalid("duplicate_key", "a key stands twice in the query")
+    for path, criterion in _criteria(matches, options):
+        if path == AVAILABILITY:
+            made.nothing |= not criterion.matches(["ONLINE"])
+        elif path == MODALITIES or (path == MODALITY and level is Level.STUDY):
+            _add_modalities(conn, made, criterion)
+        else:
+            _add(conn, made, path, criterion)
+    return made
+
+
+def _criteria(matches: list[tuple[Path, str]], options: Options) -> Iterator[tuple[Path, Criterion]]:
+    """What each key with a value asks for."""
+    found: dict[Path, Criterion] = {}
     for path, value in matches:
         criterion = matching.parse(
             _vr(path),
@@ -141,15 +174,13 @@ def plan(
             empty_values=options.empty_values,
             multiple_values=options.multiple_values,
         )
-        if criterion is None or path in IGNORED:
-            continue
-        if path == AVAILABILITY:
-            made.nothing |= not criterion.matches(["ONLINE"])
-        elif path == MODALITIES or (path == MODALITY and level is Level.STUDY):
-            _add_modalities(conn, made, criterion)
-        else:
-            _add(conn, made, path, criterion)
-    return made
+        if criterion is not None and path not in IGNORED:
+            found[path] = criterion
+    for date, time in DATE_TIMES if options.date_times else ():
+        days, hours = found.get(date), found.get(time)
+        if isinstance(days, Between) and isinstance(hours, Between):
+            found[time] = Spanning(days, hours)
+    yield from found.items()
 
 
 def _add(conn: sa.Connection, made: Plan, path: Path, criterion: Criterion) -> None:
@@ -303,6 +334,8 @@ def _condition(
             bounds += [column >= low] if low is not None else []
             bounds += [column <= high] if high is not None else []
             return sa.and_(*bounds), True
+        case Spanning(days=days, hours=hours):
+            return _spanning(table.c[attribute.column.replace("time", "date")], column, days, hours), True
         case Whole(number=number):
             return column == number if abs(number) < 1 << 63 else sa.false(), True
         case Real(number=number):
@@ -312,6 +345,16 @@ def _condition(
         case Words(beginnings=beginnings):
             return sa.and_(*(_worded(conn, table, attribute.column, text) for text in beginnings)), True
     raise AssertionError(criterion)
+
+
+def _spanning(date: ColumnElement[Any], time: ColumnElement[Any], days: Between, hours: Between) -> Condition:
+    """Of the first day the later hours, of the last day the earlier ones; the days are asked for besides."""
+    bounds: list[Condition] = [sa.true()]
+    if hours.low is not None and days.low is not None:
+        bounds.append(sa.or_(date > days.low, time >= hours.low))
+    if hours.high is not None and days.high is not None:
+        bounds.append(sa.or_(date < days.high, sa.and_(time != "", time <= hours.high)))
+    return sa.and_(*bounds)
 
 
 def like(conn: sa.Connection, column: ColumnElement[Any], pattern: str) -> Condition:

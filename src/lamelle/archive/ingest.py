@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from lamelle.archive import catalogue, facts, filing
+from lamelle.archive import catalogue, facts, filing, forwarding
 from lamelle.archive.blobs import BlobStore, Chunk, Spool
 from lamelle.archive.filing import Record
 from lamelle.archive.model import Origin, Outcome
@@ -332,6 +332,9 @@ class Ingest:
             for this in map(_record, stored)
         ]
         events.record_many(conn, "InstanceStored", payloads, clock=self._clock)
+        if self._settings.forward:
+            pairs = [(_record(reception), reception.origin) for reception in stored]
+            forwarding.note(conn, self._settings.forward, pairs, self._clock.now())
         for study_uid, series_uid in dict.fromkeys((p["study_uid"], p["series_uid"]) for p in payloads):
             ask_for_thumbnail(conn, study_uid, series_uid, self._clock.now())
 

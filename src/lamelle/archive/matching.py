@@ -77,6 +77,18 @@ class Between:
 
 
 @dataclass(frozen=True, slots=True)
+class Spanning:
+    """Times of the days of a range: the hours bound its first and its last day, not each. Source: PS3.4 C.2.2.2.5.2."""
+
+    days: Between
+    hours: Between
+
+    def matches(self, values: Sequence[str]) -> bool:
+        """Without the day at hand, only whether there is a time."""
+        return any(values)
+
+
+@dataclass(frozen=True, slots=True)
 class Moments:
     """Date-times between two moments, each as the first and last microsecond its precision allows."""
 

@@ -64,6 +64,8 @@ class Query:
     """A value of two quotation marks matches what is absent or empty."""
     multiple_values: bool = False
     """A backslash separates values of which one must match."""
+    date_times: bool = False
+    """A range of dates and one of times together mean from one moment to another, not these hours of each day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,8 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """The ids of a page, and what comes after them."""
+class Found:
+    """The row numbers of a page, and what comes after them."""
 
     ids: list[int]
     remaining: int
@@ -98,7 +100,7 @@ def search(db: Database, query: Query, *, scan_limit: int = SCAN_LIMIT) -> Page:
     Raises: Invalid("bad_value" | "duplicate_key"), TooLarge("query_too_broad").
     """
     with db.read() as conn:
-        listed = _listing(conn, query, scan_limit)
+        listed = listing(conn, query, scan_limit)
         return Page(_loaded(conn, query, listed.ids), listed.remaining, listed.exact)
 
 
@@ -109,7 +111,7 @@ def found(db: Database, query: Query, *, scan_limit: int = SCAN_LIMIT) -> Iterat
     at the call.
     """
     with db.read() as conn:
-        ids = array("q", _listing(conn, query, scan_limit).ids)
+        ids = array("q", listing(conn, query, scan_limit).ids)
     chunks = (_chunk(db, query, ids[at : at + CHUNK]) for at in range(0, len(ids), CHUNK))
     return (json.loads(item.json) for chunk in chunks for item in chunk)
 
@@ -119,11 +121,12 @@ def _chunk(db: Database, query: Query, ids: Sequence[int]) -> list[Item]:
         return _loaded(conn, query, ids)
 
 
-def _listing(conn: sa.Connection, query: Query, scan_limit: int) -> _Found:
-    options = Options(query.fuzzy, query.empty_values, query.multiple_values)
+def listing(conn: sa.Connection, query: Query, scan_limit: int) -> Found:
+    """The rows of the results, in order. Raises: as `search`."""
+    options = Options(query.fuzzy, query.empty_values, query.multiple_values, query.date_times)
     plan = conditions.plan(conn, query.level, [(match.path, match.value) for match in query.matches], options)
     if plan.nothing:
-        return _Found([], 0)
+        return Found([], 0)
     return _scanned(conn, query, plan, scan_limit) if plan.rest else _selected(conn, query, plan, options)
 
 
@@ -135,7 +138,7 @@ def _loaded(conn: sa.Connection, query: Query, ids: Sequence[int]) -> list[Item]
     return results.load(conn, query.level, ids, include, parents=query.study_uid is None)
 
 
-def _selected(conn: sa.Connection, query: Query, plan: Plan, options: Options) -> _Found:
+def _selected(conn: sa.Connection, query: Query, plan: Plan, options: Options) -> Found:
     """The ids of a page that the conditions give by themselves."""
     if query.study_uid is None and query.series_uid is None:
         few = _few(conn, plan)
@@ -151,15 +154,15 @@ def _selected(conn: sa.Connection, query: Query, plan: Plan, options: Options) -
         page = page.limit(query.limit + 1)
     ids = list(conn.execute(page).scalars().all())
     if query.limit is None or len(ids) <= query.limit:
-        return _Found(ids, 0)
+        return Found(ids, 0)
     ids = ids[: query.limit]
     past = query.offset + len(ids)
     total = _total(conn, query, plan)
     if total is not None:
-        return _Found(ids, total - past)
+        return Found(ids, total - past)
     bounded = base.limit(past + COUNTED + 1).subquery()
     count = int(conn.execute(sa.select(sa.func.count()).select_from(bounded)).scalar_one())
-    return _Found(ids, min(count - past, COUNTED), count - past <= COUNTED)
+    return Found(ids, min(count - past, COUNTED), count - past <= COUNTED)
 
 
 def _total(conn: sa.Connection, query: Query, plan: Plan) -> int | None:
@@ -184,10 +187,10 @@ def _few(conn: sa.Connection, plan: Plan) -> str | None:
     return None
 
 
-def _among(conn: sa.Connection, query: Query, plan: Plan, few: str) -> _Found:
+def _among(conn: sa.Connection, query: Query, plan: Plan, few: str) -> Found:
     """The ids of a page, of few studies."""
     if few == "[]":
-        return _Found([], 0)
+        return Found([], 0)
     base = conditions.selected(query.level, plan, None, None, by_row=True)
     rows = base.where(study.c.id.in_(_listed(conn, few)))
     if query.level is Level.STUDY:  # cut off from what is sorted: no index in that order is then an offer to follow
@@ -199,14 +202,14 @@ def _among(conn: sa.Connection, query: Query, plan: Plan, few: str) -> _Found:
             page = page.limit(max(1, query.limit))
         found = conn.execute(page).all()
         ids = [number for number, _ in found][: query.limit]
-        return _Found(ids, found[0][1] - query.offset - len(ids) if found else 0)
+        return Found(ids, found[0][1] - query.offset - len(ids) if found else 0)
     rows = rows.order_by(*ORDER[query.level])
     if query.limit is not None:
         rows = rows.limit(query.offset + query.limit + COUNTED + 1)
     ids = list(conn.execute(rows).scalars().all())
     end = len(ids) if query.limit is None else min(len(ids), query.offset + query.limit)
     more = len(ids) - end
-    return _Found(ids[query.offset : end], min(more, COUNTED), query.limit is None or more <= COUNTED)
+    return Found(ids[query.offset : end], min(more, COUNTED), query.limit is None or more <= COUNTED)
 
 
 def _listed(conn: sa.Connection, ids: str) -> sa.Select[Any]:
@@ -217,7 +220,7 @@ def _listed(conn: sa.Connection, ids: str) -> sa.Select[Any]:
     return sa.select(sa.cast(sa.func.json_array_elements_text(sa.cast(text, sa.JSON)).column_valued(), sa.BigInteger))
 
 
-def _walked(conn: sa.Connection, query: Query, limit: int, plan: Plan, options: Options) -> _Found | None:
+def _walked(conn: sa.Connection, query: Query, limit: int, plan: Plan, options: Options) -> Found | None:
     """The ids of a page by walking studies from the newest; None when too few match to meet a page of them soon."""
     end = query.offset + limit
     if end >= WALKS[-1]:
@@ -231,11 +234,11 @@ def _walked(conn: sa.Connection, query: Query, limit: int, plan: Plan, options: 
         if len(ids) > end:
             total = _total(conn, query, plan)
             more = len(ids) - end if total is None else total - end
-            return _Found(ids[query.offset : end], more, total is not None)
+            return Found(ids[query.offset : end], more, total is not None)
     return None
 
 
-def _scanned(conn: sa.Connection, query: Query, plan: Plan, scan_limit: int) -> _Found:
+def _scanned(conn: sa.Connection, query: Query, plan: Plan, scan_limit: int) -> Found:
     """The ids of a page when metadata must be read: every candidate is, but only the page's ids are kept."""
     ids: list[int] = []
     found = 0
@@ -243,7 +246,7 @@ def _scanned(conn: sa.Connection, query: Query, plan: Plan, scan_limit: int) -> 
         if found >= query.offset and (query.limit is None or len(ids) < query.limit):
             ids.append(number)
         found += 1
-    return _Found(ids, max(0, found - query.offset - len(ids)))
+    return Found(ids, max(0, found - query.offset - len(ids)))
 
 
 def _matching(conn: sa.Connection, query: Query, plan: Plan, scan_limit: int) -> Iterator[int]:

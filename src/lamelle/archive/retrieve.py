@@ -33,14 +33,14 @@ CHUNK = 1 << 20
 METADATA_BATCH = 32
 PIXEL_PATHS = frozenset({"7FE00008", "7FE00009", "7FE00010"})
 
-_REF_COLUMNS = (
+REF_COLUMNS = (
     study.c.uid.label("study_uid"),
     series.c.uid.label("series_uid"),
     *(instance.c[name] for name in ("id", "uid", "sop_class", "transfer_syntax", "size", "digest", "dataset_offset")),
     *(instance.c[name] for name in ("number", "rows", "columns", "frames", "samples", "bits_allocated")),
     *(instance.c[name] for name in ("photometric", "image_type", "pixel_vr", "pixel_offset", "pixel_length")),
 )
-_JOINED = instance.join(series, series.c.id == instance.c.series_id).join(study, study.c.id == series.c.study_id)
+JOINED = instance.join(series, series.c.id == instance.c.series_id).join(study, study.c.id == series.c.study_id)
 
 
 class OpenInstance:
@@ -261,7 +261,7 @@ def find(
     conn: sa.Connection, study_uid: str, series_uid: str | None, sop_uid: str | None
 ) -> list[tuple[int, InstanceRef]]:
     """The rows asked for, by series and instance number. Raises: NotFound, Gone."""
-    query = sa.select(*_REF_COLUMNS).select_from(_JOINED).where(study.c.uid == study_uid)
+    query = sa.select(*REF_COLUMNS).select_from(JOINED).where(study.c.uid == study_uid)
     buried = sa.select(tombstone.c.uid).where(tombstone.c.study_uid == study_uid)
     if series_uid is not None:
         query = query.where(series.c.uid == series_uid)
@@ -269,10 +269,9 @@ def find(
     if sop_uid is not None:
         query = query.where(instance.c.uid == sop_uid)
         buried = buried.where(tombstone.c.uid == sop_uid)
-    order = (sa.func.coalesce(series.c.number, _LAST), series.c.id, sa.func.coalesce(instance.c.number, _LAST))
-    rows = conn.execute(query.order_by(*order, instance.c.id)).all()
+    rows = conn.execute(query.order_by(*IN_ORDER)).all()
     if rows:
-        return [(row.id, _ref(row)) for row in rows]
+        return [(row.id, to_ref(row)) for row in rows]
     what = "instance" if sop_uid else "series" if series_uid else "study"
     if conn.execute(buried.limit(1)).first() is not None:
         raise Gone(f"{what}_deleted", f"the {what} was deleted")
@@ -280,9 +279,17 @@ def find(
 
 
 _LAST = 1 << 62
+IN_ORDER = (
+    sa.func.coalesce(series.c.number, _LAST),
+    series.c.id,
+    sa.func.coalesce(instance.c.number, _LAST),
+    instance.c.id,
+)
+"""By series and instance number."""
 
 
-def _ref(row: sa.Row[Any]) -> InstanceRef:
+def to_ref(row: sa.Row[Any]) -> InstanceRef:
+    """The reference of a row of REF_COLUMNS."""
     found = row._mapping
     return InstanceRef(
         study_uid=found["study_uid"],

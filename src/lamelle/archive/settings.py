@@ -5,6 +5,20 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
+class ForwardRule:
+    """What is sent on, as it is kept, to another archive."""
+
+    to: str
+    """AE title of one of `dimse.peers` that has a host and a port."""
+    modalities: tuple[str, ...] = ()
+    """Only series of these; empty: all."""
+    sop_classes: tuple[str, ...] = ()
+    """Only instances of these SOP Class UIDs; empty: all."""
+    doors: tuple[str, ...] = ()
+    """Only what came through these: dimse, dicomweb, files; empty: all."""
+
+
+@dataclass(frozen=True, slots=True)
 class ArchiveSettings:
     """Settings of the archive room."""
 
@@ -36,6 +50,8 @@ class ArchiveSettings:
     """From a deletion to the removal of its bytes: time to take a mistake back."""
     scan_limit: int = 200_000
     """Instances whose metadata one search may read when no index covers its keys."""
+    forward: tuple[ForwardRule, ...] = ()
+    """What is sent on to other archives as it comes in; each instance once to each of them, tried until it is there."""
 
     @property
     def database(self) -> str:

@@ -84,7 +84,10 @@ def enqueue(
     priority: int = 0,
     clock: Clock | None = None,
 ) -> None:
-    """Ask for work in the caller's transaction; with a `key` that already waits, nothing is added. Low runs first."""
+    """Ask for work in the caller's transaction. Low runs first.
+
+    With a `key` that already waits, nothing is added; of one key no two run side by side.
+    """
     now = (clock or SystemClock()).now()
     insert = (postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert)(job)
     conn.execute(
@@ -138,7 +141,9 @@ class Runner:
         """The first due job of a kind handled here, leased; jobs of dead workers are due again."""
         now = self._clock.now()
         kinds = job.c.kind.in_(list(self._handlers))
-        due = sa.select(job.c.id).where(kinds, _TODO, job.c.run_at <= now)
+        other = job.alias()
+        busy = sa.exists().where(other.c.key == job.c.key, other.c.state == "running")
+        due = sa.select(job.c.id).where(kinds, _TODO, job.c.run_at <= now, sa.or_(job.c.key.is_(None), ~busy))
         expired = sa.select(job.c.id).where(kinds, _RUNNING, job.c.lease_until < now)
         with self._db.read() as conn:  # an idle runner takes no write lock
             if conn.execute(due.limit(1)).first() is None and conn.execute(expired.limit(1)).first() is None:

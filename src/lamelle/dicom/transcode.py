@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pydicom
 from pydicom import Dataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from lamelle.base.errors import Invalid, LamelleError
 from lamelle.dicom import pixels, transfer
@@ -36,7 +36,36 @@ def explicit_little(data: bytes, transfer_syntax: str, frames: Callable[[], list
             raise Invalid("not_rewritable", "the instance cannot be rewritten as Explicit VR Little Endian") from error
 
 
+def native(data: bytes, transfer_syntax: str, wanted: str) -> bytes:
+    """The data set alone of an uncompressed instance in another uncompressed syntax; pixels are the same.
+
+    Raises: Invalid("not_rewritable").
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            dataset = _read(data, transfer_syntax)
+            dataset.file_meta.TransferSyntaxUID = pydicom.uid.UID(wanted)
+            out = pydicom.filebase.DicomBytesIO()
+            out.is_implicit_VR, out.is_little_endian = wanted == ImplicitVRLittleEndian, True
+            pydicom.filewriter.write_dataset(out, dataset)
+            return out.getvalue()
+        except Exception as error:
+            raise Invalid("not_rewritable", f"the instance cannot be rewritten as {wanted}") from error
+
+
 def _rewritten(data: bytes, syntax: str, frames: Callable[[], list[bytes]] | None) -> bytes:
+    dataset = _read(data, syntax)
+    if frames is not None:
+        _decompress(dataset, syntax, frames())
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    out = io.BytesIO()
+    pydicom.dcmwrite(out, dataset, enforce_file_format=True)
+    return out.getvalue()
+
+
+def _read(data: bytes, syntax: str) -> pydicom.FileDataset:
+    """The data set with values instead of raw elements, words little-endian."""
     dataset = pydicom.dcmread(io.BytesIO(data), force=True)
     for tag in [tag for tag in dataset.keys() if tag >> 16 == 0xFFFE]:  # noqa: SIM118 - iterating reads the values
         # Items and delimiters astray between elements, as some writers leave them behind pixel data.
@@ -47,12 +76,7 @@ def _rewritten(data: bytes, syntax: str, frames: Callable[[], list[bytes]] | Non
     for element in dataset.iterall():
         if not little and element.VR in _WORDS and isinstance(element.value, bytes):
             element.value = _swapped(element.value, _WORDS[element.VR])
-    if frames is not None:
-        _decompress(dataset, syntax, frames())
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    out = io.BytesIO()
-    pydicom.dcmwrite(out, dataset, enforce_file_format=True)
-    return out.getvalue()
+    return dataset
 
 
 def _swapped(value: bytes, width: int) -> bytes:

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from lamelle.archive import catalogue, grams
+from lamelle.archive import catalogue, commitment, forwarding, grams
 from lamelle.base import events
 from lamelle.base.db import Database, schema
 from lamelle.lab import tables
 from lamelle.testing import postgres
 
-ROOMS = (catalogue, events, tables)
+ROOMS = (catalogue, commitment, forwarding, events, tables)
 
 
 def _described(db: Database) -> dict[str, Any]:

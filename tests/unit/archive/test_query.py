@@ -177,3 +177,16 @@ def test_values_of_every_charset(archive: Archive) -> None:
     for value in ("вагнер*", "王*", "ВАГНЕР^ИВАН"):
         assert len(find(archive, "study", keys={"00100010": value}).items) == 1, value
     assert len(find(archive, "study", keys={"00081030": "κεί*"}).items) == 1
+
+
+def test_dates_and_times_bound_one_span(archive: Archive) -> None:
+    for number, (day, time) in enumerate([("01", "0900"), ("01", "1100"), ("02", "0300"), ("03", "0900"), ("03", "")]):
+        stored(archive, [instance(str(number), StudyDate=f"202601{day}", StudyTime=time)])
+    keys = {"00080020": "20260101-20260103", "00080030": "1000-1000"}
+    assert ids(find(archive, "study", keys=keys)) == []
+    assert ids(find(archive, "study", keys=keys, date_times=True)) == ["3", "2", "1"]
+    assert ids(find(archive, "study", keys=keys, date_times=True, limit=2)) == ["3", "2"]
+    keys = {"00080020": "20260102-", "00080030": "0400-"}
+    assert ids(find(archive, "study", keys=keys, date_times=True)) == ["3", "4"]
+    keys = {"00080020": "-20260101", "00080030": "-1000"}
+    assert ids(find(archive, "study", keys=keys, date_times=True)) == ["0"]

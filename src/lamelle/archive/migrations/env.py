@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from lamelle.archive import catalogue
+from lamelle.archive import catalogue, commitment, forwarding
 from lamelle.base import events
 from lamelle.base.db import schema
 
-ROOMS = (catalogue, events)
+ROOMS = (catalogue, commitment, forwarding, events)
 """Importing a room declares its tables on `schema`."""
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=schema)

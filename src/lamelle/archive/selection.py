@@ -1,0 +1,88 @@
+"""Many instances to be given out together: how many, of which kinds, then one after the other.
+
+Whole studies may be asked for: of each instance only its row number is held.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from lamelle.archive.catalogue import instance, series, study
+from lamelle.archive.model import InstanceRef
+from lamelle.archive.retrieve import IN_ORDER, JOINED, REF_COLUMNS, to_ref
+from lamelle.base.db import Database
+
+BATCH = 200
+CHUNK = 500
+
+Kind = tuple[str, str]
+"""SOP class and transfer syntax."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which instances: those that have one of the names given, at every level; no names: whatever they are."""
+
+    patient_ids: tuple[str, ...] = ()
+    study_uids: tuple[str, ...] = ()
+    series_uids: tuple[str, ...] = ()
+    sop_uids: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Selection:
+    """What was found."""
+
+    ids: "array[int]" = field(default_factory=lambda: array("q"))
+    kinds: Counter[Kind] = field(default_factory=Counter)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def add(self, number: int, sop_class: str, transfer_syntax: str) -> None:
+        """One more."""
+        self.ids.append(number)
+        self.kinds[sop_class, transfer_syntax] += 1
+
+
+def select(db: Database, wanted: Wanted) -> Selection:
+    """What there is of it, by study, series and instance number; nothing when no name is given at all."""
+    names = (
+        (study.c.patient_id, wanted.patient_ids),
+        (study.c.uid, wanted.study_uids),
+        (series.c.uid, wanted.series_uids),
+        (instance.c.uid, wanted.sop_uids),
+    )
+    given = [(column, values) for column, values in names if values]
+    found = Selection()
+    if not given:
+        return found
+    longest = max(given, key=lambda pair: len(pair[1]))
+    base = sa.select(instance.c.id, instance.c.sop_class, instance.c.transfer_syntax).select_from(JOINED)
+    for column, values in given:
+        if column is not longest[0]:
+            base = base.where(column.in_(values))
+    with db.read() as conn:
+        for chunk in _chunks(sorted(set(longest[1]))):
+            rows = base.where(longest[0].in_(chunk)).order_by(study.c.id, *IN_ORDER)
+            for number, sop_class, transfer_syntax in conn.execution_options(yield_per=BATCH).execute(rows):
+                found.add(number, sop_class, transfer_syntax)
+    return found
+
+
+def refs(db: Database, ids: Sequence[int]) -> Iterator[InstanceRef | None]:
+    """The instances of these rows in this order, None for one deleted since; no transaction stays open."""
+    for at in range(0, len(ids), BATCH):
+        batch = list(ids[at : at + BATCH])
+        with db.read() as conn:
+            rows = conn.execute(sa.select(*REF_COLUMNS).select_from(JOINED).where(instance.c.id.in_(batch)))
+            there = {row.id: to_ref(row) for row in rows}
+        for number in batch:
+            yield there.get(number)
+
+
+def _chunks(values: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (values[at : at + CHUNK] for at in range(0, len(values), CHUNK))
