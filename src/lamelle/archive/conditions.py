@@ -6,13 +6,14 @@ What a column can't answer, or not exactly, comes back as a rest to be asked of 
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from pydicom.datadict import dictionary_VR
 from sqlalchemy import ColumnElement
 
-from lamelle.archive import facts, grams, matching, results
+from lamelle.archive import drivers, facts, grams, matching, results
 from lamelle.archive.catalogue import (
     ATTRIBUTES,
     MONTH,
@@ -27,6 +28,7 @@ from lamelle.archive.catalogue import (
     tally,
     tally_month,
 )
+from lamelle.archive.drivers import Driver, Rank
 from lamelle.archive.matching import (
     AnyOf,
     Between,
@@ -120,8 +122,7 @@ class Plan:
     """The ids of studies with each of the words asked for."""
     worded: list[Condition] = field(default_factory=list)
     """The same of a study's own row, which no index answers."""
-    drivers: list[Callable[[], sa.Select[Any] | None]] = field(default_factory=list)
-    """For each key that an index answers: the ids of all studies that may match, in no order; None if it can't."""
+    drivers: list[Driver] = field(default_factory=list)
     days: Between | None = None
     """The range of study dates, which bounds the order of results."""
     rest: list[tuple[Path, Criterion]] = field(default_factory=list)
@@ -159,6 +160,8 @@ def plan(
         elif path == MODALITIES or (path == MODALITY and level is Level.STUDY):
             _add_modalities(conn, made, criterion)
         else:
+            if path == MODALITY and not isinstance(criterion, Empty):  # known of studies, newest first
+                made.where[Level.STUDY].append(made.source.c.modalities.in_(_fitting(conn, criterion)))
             _add(conn, made, path, criterion)
     return made
 
@@ -203,8 +206,12 @@ def _add(conn: sa.Connection, made: Plan, path: Path, criterion: Criterion) -> N
             made.counted.days = criterion
     else:
         made.counted = None
-    if f"{level}.{attribute.column}" in INDEXED:
-        made.drivers.append(lambda: _driver(conn, made, level, attribute, criterion, condition))
+    if f"{level}.{attribute.column}" in drivers.INDEXED:
+        rank = Rank.DAYS if path == STUDY_DATE else max(map(drivers.rank, drivers.each(criterion)))
+        made.drivers.append(
+            Driver(rank, lambda: drivers.studies(conn, level, attribute, criterion, condition, made.others))
+        )
+        _add_all(made, rank)
 
 
 def _add_words(conn: sa.Connection, made: Plan, column: str, beginnings: tuple[str, ...]) -> None:
@@ -213,85 +220,44 @@ def _add_words(conn: sa.Connection, made: Plan, column: str, beginnings: tuple[s
     made.worded += [_worded(conn, made.source, column, text) for text in beginnings]
     made.counted = None
     for select in words:
-        made.drivers.append(lambda select=select: select)  # type: ignore[misc]
+        made.drivers.append(Driver(Rank.BEGINNING, lambda select=select: select))  # type: ignore[misc]
     if column == grams.COLUMN and len(beginnings) > 1:
-        made.drivers.append(lambda: grams.holding(conn, [[text[: grams.LENGTH] for text in beginnings]]))
-        made.drivers.append(lambda: grams.holding(conn, [beginnings]))
+        for texts in ([text[: grams.LENGTH] for text in beginnings], beginnings):
+            made.drivers.append(Driver(Rank.COSTLY, partial(grams.holding, conn, [texts])))
+        _add_all(made, Rank.COSTLY)
 
 
-INDEXED = frozenset(
-    {
-        "study.uid",
-        "study.patient_id",
-        "study.accession_number",
-        "study.study_id",
-        "study.study_date",
-        "study.patient_birth_date",
-        "study.patient_name",
-        "study.referring_physician",
-        "series.uid",
-        "series.container_id",
-        "series.performed_date",
-        "instance.uid",
-        "instance.container_id",
-        "instance.pyramid_uid",
-    }
-)
-"""Columns an index finds by value, by beginning or by range."""
-
-
-def _driver(
-    conn: sa.Connection, made: Plan, level: Level, attribute: Attribute, criterion: Criterion, condition: Condition
-) -> sa.Select[Any] | None:
-    names = [each for each in _each(criterion) if isinstance(each, Name)]
-    others = bool(names) and made.others.get(attribute.column, True)
-    if not others and all(_begins(each) for each in _each(criterion)):
-        owner = study.c.id if level is Level.STUDY else TABLES[level].c.study_id
-        return sa.select(owner).where(condition)
-    if attribute.column != grams.COLUMN or not names:
-        return None
-    choices = []
-    for name in names:
-        choices.append(grams.literals(name.patterns[0] if len(name.patterns) == 1 else name.others))
-        if others and len(name.patterns) == 1:
-            choices.append(grams.literals(f"*={name.patterns[0]}=*"))
-    return grams.holding(conn, choices)
-
-
-def _each(criterion: Criterion) -> tuple[Criterion, ...]:
-    return criterion.criteria if isinstance(criterion, AnyOf) else (criterion,)
-
-
-def _begins(criterion: Criterion) -> bool:
-    """Whether an index finds what this means: it says how the value begins."""
-    match criterion:
-        case Pattern():
-            return criterion.prefix != ""
-        case Name(patterns=patterns):
-            return Pattern(patterns[0]).prefix != ""
-        case Between(low=low, high=high):
-            return low is not None or high is not None
-    return isinstance(criterion, Equal)
+def _add_all(made: Plan, rank: Rank) -> None:
+    """In a small archive looking at every study costs less than a costly key, and counts them exactly."""
+    if rank is Rank.COSTLY:
+        made.drivers.append(Driver(Rank.ALL, lambda: sa.select(study.c.id)))
 
 
 def _worded(conn: sa.Connection, source: sa.FromClause, column: str, beginning: str) -> Condition:
     """A study's name has a word that begins so."""
-    text = CARET.concat(source.c[column + "_key"]).concat(source.c[column + "_other"])
+    key, other = source.c[column + "_key"], source.c[column + "_other"]
+    text = CARET.concat(key).concat(other)
     if conn.dialect.name == "postgresql":
         return text.op("~", is_comparison=True)(f"[{SEPARATORS}]{re.escape(beginning)}")
-    return text.op("GLOB", is_comparison=True)(f"*[{SEPARATORS}]{beginning.replace('[', '[[]')}*")
+    begun = text.op("GLOB", is_comparison=True)(f"*[{SEPARATORS}]{beginning.replace('[', '[[]')}*")
+    return sa.and_(sa.func.instr(key.concat(other), beginning) > 0, begun)  # GLOB is slow to see that there is none
 
 
 def _add_modalities(conn: sa.Connection, made: Plan, criterion: Criterion) -> None:
-    """There are few sets of modalities: the criterion is asked of each."""
-    sets = conn.execute(sa.select(tally_month.c.modalities).distinct()).scalars()
-    fitting = [text for text in sets if criterion.matches(facts.split(text))]
+    fitting = _fitting(conn, criterion)
     made.where[Level.STUDY].append(made.source.c.modalities.in_(fitting))
-    made.drivers.append(lambda: sa.select(study.c.id).where(study.c.modalities.in_(fitting)))
+    drive = sa.select(study.c.id).where(study.c.modalities.in_(fitting))
+    made.drivers.append(Driver(Rank.MODALITIES, lambda: drive))
     if made.counted is None:
         return
     earlier = made.counted.modalities
     made.counted.modalities = fitting if earlier is None else [text for text in fitting if text in earlier]
+
+
+def _fitting(conn: sa.Connection, criterion: Criterion) -> list[str]:
+    """There are few sets of modalities: the criterion is asked of each."""
+    sets = conn.execute(sa.select(tally_month.c.modalities).distinct()).scalars()
+    return [text for text in sets if criterion.matches(facts.split(text))]
 
 
 def _vr(path: Path) -> str:

@@ -20,6 +20,8 @@ TABLE = "name_gram"
 INDEX = "ix_study_name_gram"
 
 _TEXT = "(patient_name_key || patient_name_other)"
+MAKE = f"CREATE EXTENSION IF NOT EXISTS pg_trgm; CREATE INDEX {INDEX} ON study USING gin ({_TEXT} gin_trgm_ops);"
+"""What makes the index on PostgreSQL when the extension came after the catalogue."""
 
 
 def there(conn: sa.Connection) -> bool:

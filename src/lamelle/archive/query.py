@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 from lamelle.archive import conditions, facts, results
 from lamelle.archive.catalogue import Level, instance, metadata, series, study
-from lamelle.archive.conditions import ORDER, Options, Path, Plan
+from lamelle.archive.conditions import ORDER, Counted, Options, Path, Plan
+from lamelle.archive.drivers import Driver, Rank
 from lamelle.archive.matching import Criterion
 from lamelle.archive.results import Item
 from lamelle.base.db import Database
@@ -29,13 +30,17 @@ CHUNK = 500
 """Results that `found` reads at a time."""
 SUMS = {Level.STUDY: "studies", Level.SERIES: "series", Level.INSTANCE: "instances"}
 COUNTED = 10_000
-"""Results after the page that are counted one by one; of more it is said that there are at least so many."""
+"""Results after the page that are counted, of few studies or in a small archive; there may be more."""
 FEW = 2_000
 """Studies one key may find to be looked at one by one; more are met soon when all are walked from the newest."""
 WALKS = (2_000, 20_000)
 """Studies walked before the database is left to find another way."""
-WALKED_ON = 200
-"""Further results a walk looks for, to say how many there are at least."""
+FURTHER = 25
+"""Results after the page looked for where counting all would cost more than the page: there are at least so many."""
+LEAST = 4
+"""Steps for each result wanted, or a walk is not begun."""
+SAMPLE = 8
+"""Results of the first walk by which keys are known to be too frequent to look for few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,43 +145,64 @@ def _loaded(conn: sa.Connection, query: Query, ids: Sequence[int]) -> list[Item]
 
 def _selected(conn: sa.Connection, query: Query, plan: Plan, options: Options) -> Found:
     """The ids of a page that the conditions give by themselves."""
-    if query.study_uid is None and query.series_uid is None:
-        few = _few(conn, plan)
-        if few is not None:
-            return _among(conn, query, plan, few)
-        if query.level is Level.STUDY and query.limit is not None and plan.drivers:
-            walked = _walked(conn, query, query.limit, plan, options)
-            if walked is not None:
-                return walked
+    total = _total(conn, query, plan)
+    if total == 0:
+        return Found([], 0)
+    days_only = total is not None and plan.counted is not None and plan.counted.modalities is None
+    if query.study_uid is None and query.series_uid is None and not (days_only and query.level is Level.STUDY):
+        found = _cheaper(conn, query, plan, options, total)
+        if found is not None:
+            return found
     base = conditions.selected(query.level, plan, query.study_uid, query.series_uid)
     page = base.order_by(*ORDER[query.level]).offset(query.offset)
-    if query.limit is not None:
-        page = page.limit(query.limit + 1)
-    ids = list(conn.execute(page).scalars().all())
-    if query.limit is None or len(ids) <= query.limit:
-        return Found(ids, 0)
-    ids = ids[: query.limit]
-    past = query.offset + len(ids)
-    total = _total(conn, query, plan)
+    if query.limit is None:
+        return Found(list(conn.execute(page).scalars()), 0)
+    further = 0 if total is not None else FURTHER if _broad(conn, query) else COUNTED
+    ids = list(conn.execute(page.limit(query.limit + further)).scalars())
+    more = len(ids) - query.limit
     if total is not None:
-        return Found(ids, total - past)
-    bounded = base.limit(past + COUNTED + 1).subquery()
-    count = int(conn.execute(sa.select(sa.func.count()).select_from(bounded)).scalar_one())
-    return Found(ids, min(count - past, COUNTED), count - past <= COUNTED)
+        return Found(ids, max(0, total - query.offset - query.limit))
+    return Found(ids[: query.limit], max(0, more), exact=more < further)
+
+
+def _broad(conn: sa.Connection, query: Query) -> bool:
+    """Whether counting what the database finds its own way may take long."""
+    if query.study_uid is not None or query.series_uid is not None:
+        return False
+    return int(conn.execute(Counted().sums(SUMS[query.level])).scalar_one()) > WALKS[-1]
+
+
+def _cheaper(conn: sa.Connection, query: Query, plan: Plan, options: Options, total: int | None) -> Found | None:
+    """The ids of a page of few studies, or of a walk; None when neither finds them. What costs least is tried first."""
+    drivers = sorted(plan.drivers, key=lambda driver: driver.rank)
+    cheap = [driver for driver in drivers if driver.rank < Rank.COSTLY]
+    if total is None:  # else a walk is as exact
+        few = _few(conn, cheap)
+        if few is not None:
+            return _among(conn, query, plan, few)
+    short, *long = WALKS
+    walk = _Walk(conn, query, plan, options, total)
+    if walk.finds(short):
+        return walk.page()
+    if len(walk.ids) < SAMPLE:
+        few = _few(conn, drivers if total is not None else drivers[len(cheap) :])
+        if few is not None:
+            return _among(conn, query, plan, few)
+    return walk.page() if any(walk.finds(steps) for steps in long) else None
 
 
 def _total(conn: sa.Connection, query: Query, plan: Plan) -> int | None:
     """How many there are by the tally; None when it can't tell."""
-    if plan.counted is None or query.study_uid is not None or query.series_uid is not None:
+    if plan.counted is None or query.limit is None or query.study_uid is not None or query.series_uid is not None:
         return None
     return int(conn.execute(plan.counted.sums(SUMS[query.level])).scalar_one())
 
 
-def _few(conn: sa.Connection, plan: Plan) -> str | None:
+def _few(conn: sa.Connection, drivers: Sequence[Driver]) -> str | None:
     """The studies that the first rare key lets through, as a JSON list; None when every key has many."""
     together = sa.func.json_group_array if conn.dialect.name == "sqlite" else sa.func.json_agg
-    for driver in plan.drivers:
-        select = driver()
+    for driver in drivers:
+        select = driver.studies()
         if select is None:
             continue
         found = select.limit(FEW + 1).subquery()
@@ -220,22 +246,40 @@ def _listed(conn: sa.Connection, ids: str) -> sa.Select[Any]:
     return sa.select(sa.cast(sa.func.json_array_elements_text(sa.cast(text, sa.JSON)).column_valued(), sa.BigInteger))
 
 
-def _walked(conn: sa.Connection, query: Query, limit: int, plan: Plan, options: Options) -> Found | None:
-    """The ids of a page by walking studies from the newest; None when too few match to meet a page of them soon."""
-    end = query.offset + limit
-    if end >= WALKS[-1]:
-        return None
-    matches = [(match.path, match.value) for match in query.matches]
-    rows, bounds = conditions.walk(conn, matches, options, plan)
-    for steps in WALKS:
-        if end >= steps:
-            continue
-        ids = list(conn.execute(rows.limit(end + WALKED_ON), {**bounds, "steps": steps}).scalars().all())
-        if len(ids) > end:
-            total = _total(conn, query, plan)
-            more = len(ids) - end if total is None else total - end
-            return Found(ids[query.offset : end], more, total is not None)
-    return None
+@dataclass(slots=True)
+class _Walk:
+    """A walk over studies from the newest, as far as it goes."""
+
+    conn: sa.Connection
+    query: Query
+    plan: Plan
+    options: Options
+    total: int | None
+    """How many match, if the tally knows."""
+    ids: list[int] = field(default_factory=list)
+    """What was found."""
+
+    def finds(self, steps: int) -> bool:
+        """Whether a page is found within so many studies; not tried for a page that a walk so short hardly fills."""
+        query, plan = self.query, self.plan
+        if query.level is not Level.STUDY or query.limit is None or not plan.drivers or self._end * LEAST > steps:
+            return False
+        rows, bounds = conditions.walk(
+            self.conn, [(match.path, match.value) for match in query.matches], self.options, plan
+        )
+        self.ids = list(self.conn.execute(rows.limit(self._end + FURTHER), {**bounds, "steps": steps}).scalars())
+        return len(self.ids) > self._end or len(self.ids) == self.total
+
+    @property
+    def _end(self) -> int:
+        return self.query.offset + (self.query.limit or 0)
+
+    def page(self) -> Found:
+        """The page found."""
+        ids = self.ids[self.query.offset : self._end]
+        if self.total is not None:
+            return Found(ids, max(0, self.total - self._end))
+        return Found(ids, len(self.ids) - self._end, exact=False)
 
 
 def _scanned(conn: sa.Connection, query: Query, plan: Plan, scan_limit: int) -> Found:

@@ -186,13 +186,19 @@ def kind_of(folder: Path) -> str:
 
 
 def database(settings: Settings) -> Finding:
+    from lamelle.archive import grams
     from lamelle.ops import health, wiring
 
     archive = wiring.opened(settings)
     try:
         kind = health.database(archive)
+        with archive.db.read() as conn:
+            pieces = grams.there(conn)
     finally:
         archive.close()
+    if not pieces:
+        advice = f"parts of names are searched slowly; as its administrator: {grams.MAKE}"
+        return Finding("database", "advice", f"{kind}, reachable and migrated, without pg_trgm", advice)
     engine = f"SQLite {sqlite3.sqlite_version}" if kind == "sqlite" else kind
     return Finding("database", "ok", f"{engine}, reachable and migrated")
 

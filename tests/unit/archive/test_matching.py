@@ -195,7 +195,7 @@ def test_every_way_of_searching_finds_the_same(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(query, "FEW", few)
         patch.setattr(query, "WALKS", steps)
-        patch.setattr(query, "WALKED_ON", 2)
+        patch.setattr(query, "FURTHER", 2)
         patch.setattr(query, "COUNTED", 3)
         page = search(filled.db, asked)
     assert page.items == whole.items[offset : offset + limit]

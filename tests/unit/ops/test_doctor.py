@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from lamelle.archive import grams
+from lamelle.base.db import Database
 from lamelle.ops import config, doctor
 from lamelle.ops.config import Settings
 
@@ -48,3 +50,19 @@ def test_sqlite_on_a_network_share_is_a_problem(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(doctor, "kind_of", lambda folder: "nfs4")
     found = {f.name: f for f in doctor.examine(settings(tmp_path))}
     assert found["file system"].status == "problem"
+
+
+def test_a_catalogue_without_name_pieces_is_told_how_to_get_them(tmp_path: Path, catalogue_url: str) -> None:
+    if not catalogue_url.startswith("postgresql"):
+        pytest.skip("SQLite has its own")
+    asked = settings(tmp_path, archive__database=catalogue_url)
+    assert doctor.database(asked).status == "ok"
+    db = Database(catalogue_url)
+    with db.write() as conn:
+        conn.exec_driver_sql(f"DROP INDEX {grams.INDEX}")
+    found = doctor.database(asked)
+    assert found.status == "advice" and grams.MAKE in found.advice
+    with db.write() as conn:
+        conn.exec_driver_sql(grams.MAKE)
+    db.close()
+    assert doctor.database(asked).status == "ok"
