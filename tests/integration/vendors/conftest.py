@@ -55,6 +55,8 @@ def make(kind: str, path: Path) -> Path:
         tiffs.ndpi(source, 4096, 512, interval=256)
     elif kind == "turned-tif":
         tiffs.write(source, [tiffs.level(tiffs.tissue(900, 700), more={274: 6})])
+    elif kind == "mirrored-tif":
+        tiffs.write(source, [tiffs.level(tiffs.tissue(900, 700), more={274: 5})])
     elif kind == "z-ndpi":
         tiffs.ndpi(source, 1024, 600, (-2000, 0, 2000))
     elif kind == "single-tif":
@@ -78,6 +80,7 @@ KINDS = [
     "channels-ome.tif",
     "wide-ndpi",
     "turned-tif",
+    "mirrored-tif",
     "czi",
     "scn",
 ]

@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
-from lamelle.base.errors import Invalid, Unsupported
+from lamelle.base.errors import Invalid
 from lamelle.dicom.vendors import images, pyramid
 from lamelle.dicom.vendors.slide import UPRIGHT, Channel, Scanner, Slide, held
 from lamelle.dicom.vendors.tiff import Directory, TiffFile
 
-_TURNED = {0: UPRIGHT, 1: UPRIGHT, 3: (0, 1, 0, 1, 0, 0), 6: (-1, 0, 0, 0, 1, 0), 8: (1, 0, 0, 0, -1, 0)}
-"""TIFF Orientation: as a turn of the slide. The others (2, 4, 5, 7) are mirrored."""
+_LYING = (
+    UPRIGHT, UPRIGHT, (0, 1, 0, -1, 0, 0), (0, 1, 0, 1, 0, 0), (0, -1, 0, 1, 0, 0),
+    (-1, 0, 0, 0, -1, 0), (-1, 0, 0, 0, 1, 0), (1, 0, 0, 0, 1, 0), (1, 0, 0, 0, -1, 0),
+)  # fmt: skip
+"""By TIFF Orientation, 0 to 8: Image Orientation (Slide) of the pixels as stored. Source: TIFF 6.0, Orientation."""
+MIRRORED = (2, 4, 5, 7)
 
 
 def read(path: Path) -> Slide:
@@ -19,11 +23,11 @@ def read(path: Path) -> Slide:
 def _read(file: TiffFile) -> Slide:
     directories = list(file.directories())
     base = max(directories, key=lambda d: d.width * d.height)
-    turned = _turned(base)
+    orientation = _orientation(base)
     others = [d for d in [*directories, *base.subdirectories] if d is not base and d.tiled == base.tiled]
     smaller, sizes = [], {base.width}
     for one in others:
-        alike = pyramid.same_shape(one, base) and one.bits == base.bits and _turned(one) == turned
+        alike = pyramid.same_shape(one, base) and one.bits == base.bits and _orientation(one) == orientation
         if alike and one.width not in sizes:
             smaller.append(one)
             sizes.add(one.width)
@@ -39,17 +43,12 @@ def _read(file: TiffFile) -> Slide:
         scanner=Scanner(base.text(271), base.text(272), "", software),
         acquired=images.date_time(base),
         properties={"ImageDescription": base.text(270)} if 270 in base else {},
-        orientation=turned,
+        orientation=_LYING[orientation],
+        warnings=("mirrored_image",) if orientation in MIRRORED else (),
     )
 
 
-def _turned(directory: Directory) -> tuple[int, ...]:
-    """Image Orientation (Slide) of the stored pixels. Source: TIFF 6.0, Orientation; PS3.3 C.8.12.4.1.4.
-
-    A turn costs nothing: DICOM says where rows and columns run. A mirror image could be said too, as tissue seen
-    through the glass, which it is not; most viewers would turn it and leave it mirrored. Raises: Unsupported.
-    """
-    found = _TURNED.get(directory.number(274, 1))
-    if found is None:
-        raise Unsupported("mirrored_image", "the TIFF's Orientation says that its image is stored mirrored")
-    return found
+def _orientation(directory: Directory) -> int:
+    """TIFF Orientation; what is none counts as upright."""
+    found = directory.number(274, 1)
+    return found if found < len(_LYING) else 1
