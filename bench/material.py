@@ -181,12 +181,22 @@ def _ct_template() -> list[bytes]:
 
 def ct_images(work: Path, tag: int, count: int) -> Iterator[bytes]:
     """`count` CT instances of one study; another tag is another study."""
-    template = cached(work / "ct.pool", _ct_template)
-    old = (ROOT + TAG.decode() + "3.1.99999").encode()
+    parts = ct_parts(work, 4096)
     for k in range(count):
-        data = template[k % len(template)]
-        new = (ROOT + f".{tag:06d}.3.1.{10000 + k}").encode()
-        yield retagged(data[:4096].replace(old, new) + data[4096:], tag, 4096)
+        head, rest = parts[k % len(parts)]
+        yield ct_named(head, tag, k) + rest
+
+
+def ct_parts(work: Path, head: int) -> list[tuple[bytes, memoryview]]:
+    """The first bytes of each template, which hold its names, and its rest."""
+    return [(data[:head], memoryview(data)[head:]) for data in cached(work / "ct.pool", _ct_template)]
+
+
+def ct_named(head: bytes, tag: int, number: int) -> bytes:
+    """The head of instance `number` of study `tag`."""
+    old = (ROOT + TAG.decode() + "3.1.99999").encode()
+    new = (ROOT + f".{tag:06d}.3.1.{10000 + number}").encode()
+    return retagged(head.replace(old, new), tag, len(head))
 
 
 FAMILIES = [

@@ -5,12 +5,13 @@ Sides take turns in one run, so that a ratio never joins two machines or two day
 
 from collections.abc import Callable
 
-from bench import converting, looking, material, scanned, searching, storing, tiles
+from bench import converting, looking, material, receiving, scanned, searching, storing, tiles
 from bench.plan import Plan
 
 MEASURES: dict[str, Callable[[Plan], None]] = {
     "frames": tiles.frames,
     "stow": storing.stow,
+    "cstore": receiving.cstore,
     "qido": searching.qido,
     "metadata": storing.metadata,
     "convert": converting.convert,
@@ -23,6 +24,7 @@ def prepare(plan: Plan) -> None:
     """Makes what is sent and fills what is asked, once: about half an hour the first time, seconds afterwards."""
     for number in (1, 2, 3, 4):
         material.slide(plan.work, plan.side, number)
+        material.slide(plan.work, plan.big, number)
     material.sparse_slide(plan.work, plan.frames)
     list(material.ct_images(plan.work, 500000, 1))
     scanned.svs_of(plan.work, plan.scan_mb)

@@ -40,6 +40,8 @@ class Plan:
     frames: int = 25_600
     scan_mb: int = 400
     older: bool = True  # Orthanc 1.10 too
+    big: int = 150  # tiles a side of a slide sent by C-STORE: 540 MB
+    received: int = 2_000  # CT instances sent by C-STORE
 
 
 def quick(work: Path, book: Book) -> Plan:
@@ -49,7 +51,7 @@ def quick(work: Path, book: Book) -> Plan:
 
 def smoke(work: Path, book: Book) -> Plan:
     """To see that everything starts; the figures mean nothing."""
-    return Plan(work, book, 1, 12, 1.0, 1.0, (1, 8), 20, (200,), (400,), 5, 400, 20, False)
+    return Plan(work, book, 1, 12, 1.0, 1.0, (1, 8), 20, (200,), (400,), 5, 400, 20, False, 12, 20)
 
 
 Start = Callable[[], AbstractContextManager[Server]]

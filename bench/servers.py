@@ -28,6 +28,7 @@ class Server:
     root: str  # of DICOMweb, or of the files
     pid: int
     folder: Path
+    dicom: tuple[str, int] = ("", 0)  # AE title and port of the DICOM network, when it has one
 
 
 def port() -> int:
@@ -39,7 +40,13 @@ def port() -> int:
 
 @contextmanager
 def started(
-    name: str, command: list[str], folder: Path, root: str, probe: str, env: dict[str, str] | None = None
+    name: str,
+    command: list[str],
+    folder: Path,
+    root: str,
+    probe: str,
+    env: dict[str, str] | None = None,
+    dicom: tuple[str, int] = ("", 0),
 ) -> Iterator[Server]:
     """Runs a command until left; ready when GET `probe` answers."""
 
@@ -50,10 +57,10 @@ def started(
         process = subprocess.Popen(capped, stdout=log, stderr=log, start_new_session=True, env=own)
         try:
             until(
-                lambda: Client(root.split("/", 3)[0] + "//" + root.split("/")[2], 5).get(probe)[0] < 500,
+                lambda: _reached(dicom[1]) if not root else Client(_base(root), 5).get(probe)[0] < 500,
                 alive=lambda: process.poll() is None,
             )
-            yield Server(name, root, process.pid, folder)
+            yield Server(name, root, process.pid, folder, dicom)
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -63,6 +70,15 @@ def started(
                 process.wait()
 
 
+def _base(root: str) -> str:
+    return root.split("/", 3)[0] + "//" + root.split("/")[2]
+
+
+def _reached(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port), 5):
+        return True
+
+
 @contextmanager
 def ours(folder: Path, workers: int = 2, fresh: bool = True) -> Iterator[Server]:
     """`lamelle serve` on an empty (or kept) archive."""
@@ -70,9 +86,11 @@ def ours(folder: Path, workers: int = 2, fresh: bool = True) -> Iterator[Server]
         shutil.rmtree(folder, ignore_errors=True)
     number = port()
     command = [sys.executable, "-m", "lamelle", "serve", "--data", str(folder / "data")]
-    command += ["--port", str(number), "--workers", str(workers)]
+    dicom = port()
+    command += ["--port", str(number), "--workers", str(workers), "--dimse-port", str(dicom)]
     env = {"LAMELLE_SERVE_ACCESS_LOG": "errors"}
-    with started("ours", command, folder, f"http://127.0.0.1:{number}/dicomweb", "/health", env) as server:
+    root = f"http://127.0.0.1:{number}/dicomweb"
+    with started("ours", command, folder, root, "/health", env, ("LAMELLE", dicom)) as server:
         yield server
 
 
@@ -97,12 +115,13 @@ def orthanc(work: Path, folder: Path, newer: bool = True, fresh: bool = True) ->
         raise RuntimeError("Orthanc is not installed; run bench/setup")
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
-    number, prefix = port(), f"{work}/trixie" if newer else ""
+    number, dicom, prefix = port(), port(), f"{work}/trixie" if newer else ""
     (folder / "db").mkdir(parents=True, exist_ok=True)
     settings = {
         "Name": "bench", "StorageDirectory": str(folder / "db"), "IndexDirectory": str(folder / "db"),
         "Plugins": [f"{prefix}/usr/share/orthanc/plugins/libOrthancDicomWeb.so"],
-        "HttpPort": number, "DicomServerEnabled": False, "RemoteAccessAllowed": False, "AuthenticationEnabled": False,
+        "HttpPort": number, "DicomPort": dicom, "DicomAet": "ORTHANC",
+        "RemoteAccessAllowed": False, "AuthenticationEnabled": False,
         "KeepAlive": True, "StableAge": 60, "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": True},
     }  # fmt: skip
     (folder / "orthanc.json").write_text(json.dumps(settings, indent=1))
@@ -110,7 +129,20 @@ def orthanc(work: Path, folder: Path, newer: bool = True, fresh: bool = True) ->
     env = {"LC_ALL": "C.UTF-8", **({"DCMDICTPATH": str(dictionaries[0])} if dictionaries else {})}
     name = "Orthanc 1.12" if newer else "Orthanc 1.10"
     arguments = [*command, str(folder / "orthanc.json")]
-    with started(name, arguments, folder, f"http://127.0.0.1:{number}/dicom-web", "/system", env) as server:
+    root = f"http://127.0.0.1:{number}/dicom-web"
+    with started(name, arguments, folder, root, "/system", env, ("ORTHANC", dicom)) as server:
+        yield server
+
+
+@contextmanager
+def storescp(folder: Path) -> Iterator[Server]:
+    """DCMTK's storescp as fast as it goes: writes what it reads, largest PDU, a process an association; no sync."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "kept").mkdir(parents=True)
+    number = port()
+    command = ["/usr/bin/storescp", "--fork", "--max-pdu", "131072", "--accept-all", "--bit-preserving", "-od"]
+    command += [str(folder / "kept"), str(number)]
+    with started("DCMTK storescp", command, folder, "", "", dicom=("STORESCP", number)) as server:
         yield server
 
 

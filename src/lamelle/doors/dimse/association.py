@@ -140,7 +140,7 @@ class Association:
 
     # -- sending -----------------------------------------------------------------------------------
 
-    def send(self, context_id: int, command: Command, data: bytes | Iterable[Bytes] | None = None) -> None:
+    def send(self, context_id: int, command: Command, data: Bytes | Iterable[Bytes] | None = None) -> None:
         """Send a message; `data` is cut into PDUs of the peer's size as it comes. Raises: Aborted."""
         parts = [data] if isinstance(data, (bytes, bytearray, memoryview)) else data
         try:

@@ -29,6 +29,7 @@ MAX_CONTROL: Final = 1 << 20
 SEND: Final = 1 << 20
 LINGER_S: Final = 2.0
 KEEPALIVE_S: Final = 60
+QUICK_ACK: Final[int] = getattr(socket, "TCP_QUICKACK", 0)
 _PDU, _PDV, _BOTH = struct.Struct(">BxI"), struct.Struct(">IBB"), struct.Struct(">BxIIBB")
 
 
@@ -76,6 +77,7 @@ class Wire:
         Raises: Aborted.
         """
         if self._end == self._start:
+            hurry(self.sock)
             self._fill(idle_s)
         self._since, self._marked = time.monotonic(), self.received
         self._need(6)
@@ -317,3 +319,10 @@ def prepare(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if hasattr(socket, "TCP_KEEPIDLE"):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
+
+
+def hurry(sock: socket.socket) -> None:
+    """Have the kernel acknowledge the next segment at once: peers that write an answer in two pieces wait for that."""
+    if QUICK_ACK:
+        with suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
