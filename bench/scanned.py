@@ -72,8 +72,10 @@ def ndpi_of(work: Path, megabytes: int, interval: int = NARROW) -> Path:
         return path
     header, intervals = _intervals(interval)
     mean = sum(map(len, intervals)) / len(intervals) + 2
-    side = max(1, round((megabytes * 1e6 / 1.07 / mean * interval * ROWS) ** 0.5 / interval / 16)) * 16 * interval
-    levels = [_level(header, intervals, side // step, interval, 40.0 / step) for step in (1, 4, 16)]
+    grain = max(16 * NARROW, 4 * interval)
+    side = max(1, round((megabytes * 1e6 / 1.07 / mean * interval * ROWS) ** 0.5 / grain)) * grain
+    steps = [step for step in (1, 4, 16) if side % (step * interval) == 0]
+    levels = [_level(header, intervals, side // step, interval, 40.0 / step) for step in steps]
     macro = tiffs.ndpi_level(tiffs.tissue(600, 200, seed=9), -1.0, interval=0, starts=False)
     draft = path.with_suffix(".part")
     tiffs.write(draft, [*levels, macro], ndpi=True)

@@ -14,8 +14,8 @@ from lamelle.base.errors import Invalid
 from lamelle.dicom.vendors import jpeg, tiles
 from lamelle.dicom.vendors.slide import Frames, Work
 
-WIDEST = 65500
-"""Pixels a side that libjpeg takes."""
+WIDEST = 16384
+"""Pixels of an interval that is cut: libjpeg-turbo holds its coefficients, six bytes a pixel."""
 NAMES = ("libturbojpeg.so.0", "libturbojpeg.0.dylib", "turbojpeg.dll")
 
 
@@ -25,7 +25,7 @@ def library() -> Any:
     for name in NAMES:
         try:
             return TurboJPEG(name)
-        except OSError:
+        except (OSError, AttributeError):  # not there, or too old to cut
             continue
     return None
 
