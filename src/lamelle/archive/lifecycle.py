@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,6 +15,7 @@ from lamelle.archive.retrieve import find
 from lamelle.base import events, jobs
 from lamelle.base.clock import Clock
 from lamelle.base.db import Database
+from lamelle.base.errors import Gone
 
 PURGE = "purge"
 """Kind of the job that calls `purge`."""
@@ -33,18 +35,28 @@ def delete(
 ) -> int:
     """Reject a study, a series or an instance, durably; how many instances. Raises: NotFound, Gone.
 
-    Their bytes stay for `grace_s`; storing them again meanwhile or later brings them back.
+    Their bytes stay for `grace_s`; storing them again meanwhile or later brings them back. Their tombstones are written
+    once the catalogue has changed: one that stood before, and whose deletion then failed, would bury in a rebuild what
+    is alive. When it fails between the two, deleting again completes it and says Gone.
     """
+    try:
+        refs = _reject(db, clock, study_uid, series_uid, sop_uid, grace_s)
+    except Gone:
+        _bury(db, blobs, study_uid)
+        raise
+    _bury(db, blobs, study_uid)
+    return len(refs)
+
+
+def _reject(
+    db: Database, clock: Clock, study_uid: str, series_uid: str | None, sop_uid: str | None, grace_s: float
+) -> list[InstanceRef]:
     now = clock.now()
     with db.write() as conn:
         locked = sa.select(study.c.id).where(study.c.uid == study_uid).with_for_update()
         numbers = list(conn.execute(locked).scalars())
         found = find(conn, study_uid, series_uid, sop_uid)
         refs = [ref for _, ref in found]
-        notes = [tombstone_note(ref, now.isoformat()) for ref in refs]
-        # Written before the catalogue changes and under its lock: a rebuild must know of every deletion that counts.
-        for at in range(0, len(notes), BATCH):
-            bury(blobs, notes[at : at + BATCH])
         conn.execute(sa.insert(tombstone), [_row(ref) | {"rejected_at": now} for ref in refs])
         for at in range(0, len(found), BATCH):
             ids = [number for number, _ in found[at : at + BATCH]]
@@ -54,7 +66,17 @@ def delete(
         payload = {"study_uid": study_uid, "series_uid": series_uid, "sop_uid": sop_uid, "instances": len(refs)}
         events.record(conn, "InstancesRejected", payload, clock=clock)
         jobs.enqueue(conn, PURGE, {"grace_s": grace_s}, run_at=now + timedelta(seconds=grace_s), clock=clock)
-    return len(refs)
+    return refs
+
+
+def _bury(db: Database, blobs: BlobStore, study_uid: str) -> None:
+    """Write the tombstones of a study's deleted instances that have none, while none of them can be brought back."""
+    with db.write() as conn:
+        stones = sa.select(tombstone).where(tombstone.c.study_uid == study_uid, tombstone.c.purged_at.is_(None))
+        rows = conn.execute(stones.order_by(tombstone.c.uid).with_for_update()).all()
+        missing = [row for row in rows if blobs.stat(f"tombstones/{row.uid}.json") is None]
+        for at in range(0, len(missing), BATCH):
+            bury(blobs, [_note(row) for row in missing[at : at + BATCH]])
 
 
 def purge(db: Database, blobs: BlobStore, clock: Clock, *, grace_s: float = GRACE_S) -> int:
@@ -67,8 +89,7 @@ def purge(db: Database, blobs: BlobStore, clock: Clock, *, grace_s: float = GRAC
             query = sa.select(tombstone).where(due).order_by(tombstone.c.uid).limit(BATCH).with_for_update()
             rows = conn.execute(query).all()
             for row in rows:
-                note = {"study_uid": row.study_uid, "series_uid": row.series_uid, "sop_uid": row.uid, "key": row.key}
-                note |= {"size": row.size, "rejected_at": row.rejected_at.isoformat(), "purged_at": now.isoformat()}
+                note = _note(row) | {"purged_at": now.isoformat()}
                 blobs.put(f"tombstones/{row.uid}.json", json.dumps(note).encode(), overwrite=True)
                 blobs.delete(row.key)
             uids = [row.uid for row in rows]
@@ -78,15 +99,15 @@ def purge(db: Database, blobs: BlobStore, clock: Clock, *, grace_s: float = GRAC
             return count
 
 
-def tombstone_note(ref: InstanceRef, rejected_at: str) -> dict[str, str | int | None]:
+def _note(row: sa.Row[Any]) -> dict[str, str | int | None]:
     """What the blob store remembers of a deleted instance; no patient data."""
     return {
-        "study_uid": ref.study_uid,
-        "series_uid": ref.series_uid,
-        "sop_uid": ref.sop_uid,
-        "key": ref.key,
-        "size": ref.size,
-        "rejected_at": rejected_at,
+        "study_uid": row.study_uid,
+        "series_uid": row.series_uid,
+        "sop_uid": row.uid,
+        "key": row.key,
+        "size": row.size,
+        "rejected_at": row.rejected_at.isoformat(),
         "purged_at": None,
     }
 
@@ -100,7 +121,7 @@ def bury(blobs: BlobStore, notes: Sequence[dict[str, str | int | None]]) -> None
             spools.append((spool, f"tombstones/{note['sop_uid']}.json"))
             spool.write(json.dumps(note).encode())
         for (spool, key), placed in zip(spools, blobs.place(spools), strict=True):
-            if not placed:  # left by a deletion that was not acknowledged
+            if not placed:  # left by another archive, or by a deletion before this one
                 blobs.replace(spool, key)
     finally:
         for spool, _ in spools:

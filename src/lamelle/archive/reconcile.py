@@ -76,9 +76,11 @@ def rebuild(db: Database, blobs: BlobStore, progress: Progress = lambda done, to
 
     No door may be open meanwhile. Thumbnails are asked for anew; records of imports stay. A blob whose commit failed
     after it was placed is filed too: it is a whole valid instance, its sender was told to send it again, and then it
-    is a duplicate. Losing it would be the worse mistake: it may be one whose answer was lost on its way.
+    is a duplicate. Losing it would be the worse mistake: it may be one whose answer was lost on its way. Of two blobs
+    under one UID the later is filed and the other told as orphaned: what came first was never acknowledged, else the
+    second would have been a conflict and not lie here.
     """
-    listed = sorted(blobs.list("instances/"), key=lambda blob: (blob.modified, blob.key))
+    listed = sorted(blobs.list("instances/"), key=lambda blob: (blob.modified, blob.key), reverse=True)
     report = Report()
     notes = [note for _, note in _notes(blobs, "tombstones/", report)]
     deleted = {note["sop_uid"] for note in notes}
@@ -96,6 +98,7 @@ def rebuild(db: Database, blobs: BlobStore, progress: Progress = lambda done, to
         count_now, size_now = _file(db, records, deleted, report)
         count, size = count + count_now, size + size_now
         progress(at + len(batch), len(listed))
+    _date(db)
     return Report(count, size, report.missing, report.altered, report.orphaned, report.unreadable)
 
 
@@ -242,7 +245,7 @@ def _file(
         known = filing.known(conn, [record.uid for _, record in live])
         fresh: dict[str, tuple[BlobInfo, Record]] = {}
         for blob, record in live:
-            if record.uid in known or record.uid in fresh:  # the loser of a conflict that was cut off
+            if record.uid in known or record.uid in fresh:  # never acknowledged: its commit failed or was cut off
                 report.orphaned.append(blob.key)
             else:
                 fresh[record.uid] = (blob, record)
@@ -255,6 +258,15 @@ def _file(
         for study_uid, series_uid in dict.fromkeys((record.study_uid, record.series_uid) for record in kept):
             ingest.ask_for_thumbnail(conn, study_uid, series_uid, now)
     return len(kept), sum(blob.size for blob, _ in fresh.values())
+
+
+def _date(db: Database) -> None:
+    """Give studies and series the times of their first and last instance, whatever the order of filing."""
+    with db.write() as conn:
+        for table, own in ((study, instance.c.study_id), (series, instance.c.series_id)):
+            first = sa.select(sa.func.min(instance.c.received_at)).where(own == table.c.id).scalar_subquery()
+            last = sa.select(sa.func.max(instance.c.received_at)).where(own == table.c.id).scalar_subquery()
+            conn.execute(sa.update(table).values(created_at=first, updated_at=last))
 
 
 def _tombstone(note: dict[str, Any], blobs: BlobStore) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from lamelle.archive.query import Level, Query, search
 from lamelle.archive.reconcile import catalogue_fingerprint, rebuild
 from lamelle.archive.retrieve import Retrieve
 from lamelle.archive.store import Archive
-from lamelle.base.errors import Gone, NotFound
+from lamelle.base import jobs
+from lamelle.base.errors import Gone, NotFound, Unavailable
 from lamelle.testing.archives import SetClock, store, stored
 from lamelle.testing.instances import dataset, instance, part10, slide
 
@@ -113,3 +114,32 @@ def test_the_purge_is_a_job_after_the_grace(archive: Archive) -> None:
         rejected = conn.execute(sa.text("SELECT rejected_at FROM tombstone")).scalar_one()
         assert run_at - rejected == 60_000_000
         assert conn.execute(sa.select(catalogue.instance)).all() == []
+
+
+def _unavailable(*_: object, **__: object) -> None:
+    raise Unavailable("storage_failed", "away")
+
+
+def test_a_deletion_that_failed_buries_nothing_in_a_rebuild(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored(archive, [instance()])
+    with monkeypatch.context() as broken:
+        broken.setattr(jobs, "enqueue", _unavailable)
+        with pytest.raises(Unavailable):
+            delete(archive, dataset().StudyInstanceUID)
+    assert list(archive.blobs.list("tombstones/")) == []
+    assert rebuild(archive.db, archive.blobs).instances == 1
+
+
+def test_a_deletion_cut_off_before_its_tombstone_is_completed_by_the_next(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(archive, [instance()])
+    with monkeypatch.context() as broken:
+        broken.setattr(lifecycle, "bury", _unavailable)
+        with pytest.raises(Unavailable):
+            delete(archive, dataset().StudyInstanceUID)
+    with pytest.raises(Gone):
+        delete(archive, dataset().StudyInstanceUID)
+    assert rebuild(archive.db, archive.blobs).instances == 0
+    with pytest.raises(Gone):
+        archive.retrieve.instances(dataset().StudyInstanceUID)

@@ -1,5 +1,6 @@
 """Verify finds every difference; rebuild gives the same catalogue whatever the order of arrival."""
 
+import os
 import random
 from pathlib import Path
 
@@ -112,3 +113,30 @@ def test_a_damaged_note_does_not_end_a_rebuild(archive: Archive) -> None:
     note.write_text("{")
     report = rebuild(archive.db, archive.blobs)
     assert report.unreadable == [f"aside/{note.name}"] and report.instances == 1
+
+
+def test_of_two_blobs_under_one_uid_the_later_is_filed_and_the_other_told(archive: Archive) -> None:
+    """The first was placed and its commit failed; then other bytes came and were acknowledged."""
+    stored(archive, [instance(), instance("2")])
+    [failed, *_] = [path for path in _blobs(archive) if path.read_bytes() == instance()]
+    with archive.db.write() as conn:
+        for table in (catalogue.instance, catalogue.series, catalogue.study):
+            conn.execute(sa.delete(table))
+    kept = instance(PatientName="Other")
+    stored(archive, [kept])
+    os.utime(failed, (1, 1))
+    report = rebuild(archive.db, archive.blobs)
+    assert [Path(key).name for key in report.orphaned] == [failed.name]
+    [ref] = archive.retrieve.instances(dataset().StudyInstanceUID)
+    assert b"".join(archive.retrieve.stream(ref)) == kept
+
+
+def test_a_rebuilt_study_has_the_times_of_its_instances(archive: Archive) -> None:
+    stored(archive, [instance(number=n) for n in (1, 2, 3)])
+    for at, path in enumerate(_blobs(archive)):
+        os.utime(path, (1000 + at, 1000 + at))
+    rebuild(archive.db, archive.blobs)
+    with archive.db.read() as conn:
+        for table in (catalogue.study, catalogue.series):
+            row = conn.execute(sa.select(table.c.created_at, table.c.updated_at)).one()
+            assert [at.timestamp() for at in row] == [1000, 1002]

@@ -65,6 +65,8 @@ def status(outcome: Outcome) -> int:
 
 STATUSES: Final = {
     "sop_class_mismatch": Status.MISMATCH,
+    "storage_full": Status.OUT_OF_RESOURCES,
+    "storage_failed": Status.OUT_OF_RESOURCES,
     "instance_too_large": Status.OUT_OF_RESOURCES,
     "header_too_large": Status.OUT_OF_RESOURCES,
 }
