@@ -10,6 +10,7 @@ import pytest
 
 from lamelle.testing.crash import power, shim
 from lamelle.testing.crash.journal import Disk, Op, Record
+from lamelle.testing.crash.shim import Kind
 
 CUTS = 12
 
@@ -27,6 +28,22 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path, way: str, seed: int) -> No
     print(f"{way}: seed {seed}, {len(records)} calls, {CUTS} cuts")
     assert sum(record.op is Op.NOTE for record in records) > 50
     assert list(power.losses(records, CUTS, random.Random(seed))) == []
+
+
+SYNCS = (Kind.SYNC_SPOOL, Kind.SYNC_FOLDER, Kind.SYNC_ALL, Kind.SYNC_LOG, Kind.SYNC_DATABASE)
+
+
+@pytest.mark.parametrize("way", ["each", "whole"])
+def test_nothing_is_lost_when_syncs_fail_and_then_the_power(tmp_path: Path, way: str) -> None:
+    """What could not be synced never reaches the disk, though a later sync of it says all is well."""
+    records = power.written_down(tmp_path, 3, [way], failing=SYNCS)
+    assert any(record.op is Op.SYNC_FAILED for record in records)
+    assert list(power.losses(records, CUTS, random.Random(3))) == []
+
+
+def test_bytes_trusted_after_a_failed_sync_are_noticed(tmp_path: Path) -> None:
+    records = power.written_down(tmp_path, 1, ["each", "failures-forgotten"], failing=[Kind.SYNC_SPOOL])
+    assert next(power.losses(records, 40, random.Random(1)), None) is not None
 
 
 @pytest.mark.parametrize(

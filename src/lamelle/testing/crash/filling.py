@@ -11,16 +11,20 @@ import random
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pydicom
+from sqlalchemy.exc import OperationalError
 
 from lamelle.archive import disk, lifecycle
 from lamelle.archive.blobstores.files import FileStore
-from lamelle.archive.ingest import Ingest
+from lamelle.archive.ingest import Ingest, Reception
+from lamelle.archive.model import Origin, Outcome
+from lamelle.archive.spool import Spool
 from lamelle.archive.store import Archive, ArchiveSettings
-from lamelle.base.errors import NotFound
-from lamelle.testing.archives import SetClock, store
+from lamelle.base.errors import NotFound, Unavailable
+from lamelle.testing.archives import SetClock
 from lamelle.testing.crash.journal import Notebook
 from lamelle.testing.instances import dataset, instance, slide
 
@@ -68,16 +72,39 @@ def fill(archive: Archive, notes: Notebook, worker: int, choice: random.Random) 
         if kind > 0.85:
             _delete(archive, notes, f"w{worker}-{turn}")
         if kind > 0.7:  # SQLite begins its log anew: old frames are in the database file by then
-            with archive.db.engine.connect() as connection:
+            with suppress(OperationalError), archive.db.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(RESTART)")
 
 
 def keep(archive: Archive, notes: Notebook, batch: list[bytes]) -> None:
     """Store and note what was acknowledged."""
-    for data, outcome in zip(batch, store(archive, *batch, chunk=30_000), strict=True):
+    receptions = [_received(archive, data) for data in batch]
+    try:
+        outcomes = _committed(archive, receptions)
+    except Unavailable:  # the disk failed, and the sender is told so
+        return
+    finally:
+        for reception in receptions:
+            reception.drop()
+    for data, outcome in zip(batch, outcomes, strict=True):
         digest = hashlib.sha256(data).hexdigest()
-        word = "kept" if outcome.status in ("stored", "duplicate") else "aside"
+        word = {"conflict": "aside", "refused": "refused"}.get(outcome.status, "kept")
         notes.note(f"{word} {outcome.sop_instance_uid} {digest}")
+
+
+def _received(archive: Archive, data: bytes) -> Reception:
+    reception = archive.ingest.receive(Origin("test"))
+    reception.write(data)
+    reception.close()
+    return reception
+
+
+def _committed(archive: Archive, receptions: list[Reception]) -> list[Outcome]:
+    """Commit, and once more after a failure, as a door may."""
+    try:
+        return archive.ingest.commit(receptions)
+    except Unavailable:
+        return archive.ingest.commit(receptions)
 
 
 def uid_of(data: bytes) -> str:
@@ -100,7 +127,10 @@ def _delete(archive: Archive, notes: Notebook, study: str) -> None:
         return
     for sop in gone:
         notes.note(f"deleting {sop} -")
-    lifecycle.delete(archive.db, archive.blobs, archive.clock, uid)
+    try:
+        lifecycle.delete(archive.db, archive.blobs, archive.clock, uid)
+    except Unavailable:  # it may have happened or not
+        return
     for sop in gone:
         notes.note(f"deleted {sop} -")
 
@@ -123,6 +153,10 @@ def _folders_not_synced() -> None:
 def _whole_pretended() -> None:
     _syncs_whole()
     disk.sync_whole = lambda fd: True
+
+
+def _failures_forgotten() -> None:
+    Spool.check = _nothing  # type: ignore[method-assign,assignment]
 
 
 def _catalogue_not_synced() -> None:
@@ -181,6 +215,7 @@ BREAKS: dict[str, Callable[[], None]] = {
     "bytes-not-synced": _bytes_not_synced,
     "folders-not-synced": _folders_not_synced,
     "whole-pretended": _whole_pretended,
+    "failures-forgotten": _failures_forgotten,
     "catalogue-not-synced": _catalogue_not_synced,
     "named-before-synced": _named_before_synced,
     "answered-before-committed": _answered_before_committed,
