@@ -4,7 +4,7 @@ import random
 import shutil
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,16 +17,28 @@ from bench.servers import Server
 from bench.web import Client
 
 Wanted = Sequence[dict[str, str]]
-SEARCHES: dict[str, Callable[[dict[str, str]], str]] = {
+Searches = Mapping[str, Callable[[dict[str, str]], str]]
+SEARCHES: Searches = {
     "StudyInstanceUID": lambda facts: f"StudyInstanceUID={facts['StudyInstanceUID']}",
     "PatientID": lambda facts: f"PatientID={facts['PatientID']}",
     "AccessionNumber": lambda facts: f"AccessionNumber={facts['AccessionNumber']}",
     "PatientName=X*": lambda facts: f"PatientName={quote(facts['PatientName'].split('^')[0])}*",
     "StudyDate of a day": lambda facts: f"StudyDate={facts['StudyDate']}",
-    "StudyDate of a month": lambda facts: f"StudyDate={facts['StudyDate'][:6]}01-{facts['StudyDate'][:6]}31",
+    "StudyDate of a month": lambda facts: f"StudyDate={_month(facts)}",
     "first page": lambda facts: "",
 }
 """What is asked, made from the facts of a study that is there."""
+FURTHER: Searches = {
+    **SEARCHES,
+    "two fuzzy words": lambda facts: f"fuzzymatching=true&PatientName={quote(' '.join(_begun(facts)))}",
+    "PatientName=X*Y*": lambda facts: f"PatientName={quote('*'.join(_begun(facts)))}*",
+    "PatientName=*X*": lambda facts: f"PatientName=*{quote(facts['PatientName'][1:5])}*",
+    "PatientName=X* of a month": lambda facts: f"{SEARCHES['PatientName=X*'](facts)}&StudyDate={_month(facts)}",
+    "modality of a day": lambda facts: f"ModalitiesInStudy=SM&StudyDate={facts['StudyDate']}",
+    "PatientID of ten years": lambda facts: f"PatientID={facts['PatientID']}&StudyDate=20160101-20261231",
+    "page 100": lambda facts: "offset=4950",
+}
+"""What is asked of ours alone, of a million studies."""
 PEERLESS = ("Orthanc 1.10",)  # the newer one stands for both
 
 
@@ -46,8 +58,17 @@ def qido(plan: Plan) -> None:
         folder = plan.work / f"run/ours-rows{studies}"
         wanted = rows_only(folder / "data", studies, plan.searches)
         with servers.ours(folder, fresh=False) as server:
-            more["ours"] = _measure(server, wanted, found)
+            more["ours"] = _measure(server, wanted, found, FURTHER)
         _say(plan, studies, found, more)
+
+
+def _month(facts: dict[str, str]) -> str:
+    return f"{facts['StudyDate'][:6]}01-{facts['StudyDate'][:6]}31"
+
+
+def _begun(facts: dict[str, str]) -> list[str]:
+    """The beginnings of family and given name."""
+    return [name[:5] for name in facts["PatientName"].split("^")]
 
 
 def prepare(plan: Plan) -> None:
@@ -66,11 +87,14 @@ def _some(studies: int, count: int) -> Wanted:
     return [material.facts_of(rng.randrange(studies)) for _ in range(count)]
 
 
-def _measure(server: Server, wanted: Wanted, found: dict[str, dict[str, list[float]]]) -> Facts:
+def _measure(
+    server: Server, wanted: Wanted, found: dict[str, dict[str, list[float]]], searches: Searches = SEARCHES
+) -> Facts:
     with watched(server.pid) as spent:
-        for kind in SEARCHES:
-            _search(server, kind, wanted[:3])
-            found.setdefault(kind, {})[server.name] = _search(server, kind, wanted)
+        for kind, asked in searches.items():
+            queries = [asked(facts) for facts in wanted]
+            _search(server, queries[:3])
+            found.setdefault(kind, {})[server.name] = _search(server, queries)
     return costs(spent)
 
 
@@ -119,12 +143,12 @@ def _fill(server: Server, studies: int, batch: int = 200) -> None:
         assert status == 200, status
 
 
-def _search(server: Server, kind: str, wanted: Wanted) -> list[float]:
+def _search(server: Server, queries: Sequence[str]) -> list[float]:
     client, times = Client(server.root), []
-    for facts in wanted:
-        path = f"/studies?limit=50&{SEARCHES[kind](facts)}"
+    for query in queries:
+        path = f"/studies?limit=50&{query}"
         start = time.perf_counter()
         answers = client.json(path)
         times.append((time.perf_counter() - start) * 1000)
-        assert answers, (server.name, kind)
+        assert answers, (server.name, query)
     return times

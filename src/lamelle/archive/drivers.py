@@ -17,10 +17,11 @@ class Rank(IntEnum):
 
     EQUAL = 0
     DAYS = 1
-    BEGINNING = 2
-    MODALITIES = 3
-    ALL = 4
-    COSTLY = 5
+    RANGE = 2
+    BEGINNING = 3
+    MODALITIES = 4
+    ALL = 5
+    COSTLY = 6
     """A pattern with a wildcard inside, pieces of names: an index is read far, or several times."""
 
 
@@ -94,7 +95,7 @@ def rank(criterion: Criterion) -> Rank:
             if beginning and beginning == pattern:
                 return Rank.EQUAL
             return Rank.BEGINNING if beginning and beginning == pattern.rstrip("*") else Rank.COSTLY
-    return Rank.EQUAL if isinstance(criterion, Equal) else Rank.BEGINNING
+    return Rank.EQUAL if isinstance(criterion, Equal) else Rank.RANGE
 
 
 def _begins(criterion: Criterion) -> bool:

@@ -178,12 +178,12 @@ _keys = st.one_of(
 )
 
 
-@pytest.mark.parametrize("few", [0, 3])
+@pytest.mark.parametrize(("few", "alone"), [(0, 100), (3, 5)])
 @pytest.mark.parametrize("steps", [(1, 8), (8, 30), (60,)])
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_way_of_searching_finds_the_same(
-    filled: Archive, few: int, steps: tuple[int, ...], data: st.DataObject
+    filled: Archive, few: int, alone: int, steps: tuple[int, ...], data: st.DataObject
 ) -> None:
     """Few rows one by one, a walk from the newest, or the database's own way: only the cost differs."""
     keys = data.draw(st.lists(_keys, min_size=1, max_size=3, unique_by=lambda key: key[0]))
@@ -197,6 +197,7 @@ def test_every_way_of_searching_finds_the_same(
         patch.setattr(query, "WALKS", steps)
         patch.setattr(query, "FURTHER", 2)
         patch.setattr(query, "COUNTED", 3)
+        patch.setattr(query, "ALONE", alone)
         page = search(filled.db, asked)
     assert page.items == whole.items[offset : offset + limit]
     more = max(0, len(whole.items) - offset - limit)
