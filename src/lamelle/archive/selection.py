@@ -5,7 +5,7 @@ Whole studies may be asked for: of each instance only its row number is held.
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -71,6 +71,25 @@ def select(db: Database, wanted: Wanted) -> Selection:
             for number, sop_class, transfer_syntax in conn.execution_options(yield_per=BATCH).execute(rows):
                 found.add(number, sop_class, transfer_syntax)
     return found
+
+
+def kinds(db: Database, ids: Sequence[int]) -> frozenset[Kind]:
+    """The classes and syntaxes of these rows."""
+    query = sa.select(instance.c.sop_class, instance.c.transfer_syntax).distinct()
+    found: set[Kind] = set()
+    with db.read() as conn:
+        for at in range(0, len(ids), CHUNK):
+            rows = conn.execute(query.where(instance.c.id.in_(list(ids[at : at + CHUNK]))))
+            found.update((row.sop_class, row.transfer_syntax) for row in rows)
+    return frozenset(found)
+
+
+def usual(db: Database, sop_class: str, transfer_syntaxes: Collection[str]) -> str | None:
+    """Which of the syntaxes instances of a class mostly have, by a sample; None when they have none of them."""
+    sample = sa.select(instance.c.transfer_syntax).where(instance.c.sop_class == sop_class).limit(BATCH)
+    with db.read() as conn:
+        counted = Counter(conn.execute(sample).scalars())
+    return next((syntax for syntax, _ in counted.most_common() if syntax in transfer_syntaxes), None)
 
 
 def refs(db: Database, ids: Sequence[int]) -> Iterator[InstanceRef | None]:

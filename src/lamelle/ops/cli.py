@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
@@ -15,25 +15,15 @@ from rich.table import Table
 
 from lamelle import __version__
 from lamelle.archive.reconcile import Report
-from lamelle.base import telemetry
 from lamelle.base.errors import Invalid, LamelleError, NotFound
 from lamelle.ops import config
 from lamelle.ops.config import Settings
+from lamelle.ops.options import Data, File, settings_of
+from lamelle.ops.peers import dicom
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
 
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of the archive (archive.data_dir).")]
-File = Annotated[Path | None, typer.Option("--config", help="Settings file in TOML (LAMELLE_CONFIG).")]
-
-
-def settings_of(data: Path | None, file: Path | None, **overrides: Any) -> Settings:
-    """The effective settings, with this command line's on top; logging follows them."""
-    named = {name.replace("__", "."): value for name, value in overrides.items()}
-    settings = config.load(file, overrides={"archive.data_dir": data, **named})
-    telemetry.configure(settings.log.level, settings.log.format)
-    for name in config.unknown_variables():
-        telemetry.log("settings.unknown_variable", level="warning", name=name)
-    return settings
+app.add_typer(dicom, name="dicom")
 
 
 def existing(settings: Settings, *, catalogue: bool) -> Settings:

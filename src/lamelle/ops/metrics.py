@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lamelle.archive import forwarding
 from lamelle.archive.store import Archive
 from lamelle.base import telemetry
 from lamelle.base.errors import Unavailable
@@ -213,6 +214,7 @@ class Now(Collector):
         if free is not None:
             yield _gauge("lamelle_free_bytes", {(): free})
         yield _gauge("lamelle_jobs", {(state,): count for state, count in self._jobs().items()})
+        yield _gauge("lamelle_outgoing", self._outgoing())
 
     def _jobs(self) -> dict[str, int]:
         waiting = sa.select(job.c.state, sa.func.count()).group_by(job.c.state)
@@ -221,6 +223,16 @@ class Now(Collector):
                 return {state: int(count) for state, count in connection.execute(waiting)}
         except Unavailable:  # /health says so; what was counted can still be read
             return {}
+
+    def _outgoing(self) -> dict[tuple[str, ...], int]:
+        try:
+            lines = forwarding.queue(self._archive.db)
+        except Unavailable:
+            return {}
+        counted: dict[tuple[str, ...], int] = {}
+        for line in lines:
+            counted[line.destination, "waiting"], counted[line.destination, "dead"] = line.waiting, line.dead
+        return counted
 
 
 def _gauge(name: str, values: Mapping[tuple[str, ...], float]) -> Metric:
@@ -233,6 +245,7 @@ def _gauge(name: str, values: Mapping[tuple[str, ...], float]) -> Metric:
 
 GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "lamelle_free_bytes": ("Room left where blobs and spools are written.", ()),
+    "lamelle_outgoing": ("Instances to be sent on: waiting, or dead until someone retries.", ("to", "state")),
     "lamelle_jobs": ("Jobs in the table: todo, running, dead.", ("state",)),
 }
 """Name to description and labels of what `Now` reads."""

@@ -13,7 +13,6 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-import click
 import typer
 from fastapi import FastAPI
 from starlette.routing import Mount, Route
@@ -115,14 +114,22 @@ def commands() -> str:
         "Exit codes: 0 all is well, 1 problems were found, 2 the command was used wrongly.",
     ]
     group = typer.main.get_command(cli.app)
-    assert isinstance(group, click.Group) or hasattr(group, "commands")
-    for name, command in sorted(group.commands.items()):
+    for name, command in leaves(group, "lamelle"):
         if not command.hidden:
-            parts.append(f"## lamelle {name}\n\n{inspect.cleandoc(command.help or '')}")
+            parts.append(f"## {name}\n\n{inspect.cleandoc(command.help or '')}")
             rows = [_parameter(item) for item in command.params if not getattr(item, "hidden", False)]
             if rows:
                 parts.append("\n".join(["| option | what |", "|---|---|", *rows]))
     return _page(parts)
+
+
+def leaves(group: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Every command below a group, with the words that call it."""
+    for word, command in sorted(group.commands.items()):
+        if hasattr(command, "commands"):
+            yield from leaves(command, f"{name} {word}")
+        else:
+            yield f"{name} {word}", command
 
 
 def _parameter(item: Any) -> str:

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
-from lamelle.archive import lifecycle, thumbnails
+from lamelle.archive import commitment, forwarding, lifecycle, thumbnails
 from lamelle.archive.store import Archive
 from lamelle.base import events, jobs, telemetry
 from lamelle.base.errors import LamelleError, Unavailable
@@ -30,6 +30,8 @@ from lamelle.doors.web import TilesFastPath
 from lamelle.ops import health, metrics
 from lamelle.ops.config import Settings
 
+SENDERS: Final = 4
+"""Destinations that are sent to at once: a slow one holds up no other."""
 SUBSCRIPTIONS: Final[Mapping[str, tuple[str, ...]]] = {}
 """Event to the kinds of job that follow it."""
 
@@ -149,12 +151,27 @@ def tend(settings: Settings, stop: threading.Event) -> None:
 def loops(archive: Archive, settings: Settings, stop: threading.Event) -> list[Callable[[], None]]:
     """What runs side by side in the jobs process, each until `stop`."""
     runner = jobs.Runner(archive.db, handlers(archive), archive.clock, settings.jobs)
+    to_peers = sending(archive, settings, stop)
+    senders = [jobs.Runner(archive.db, to_peers, archive.clock, settings.jobs) for _ in range(SENDERS)]
+    forwarding.wake(archive.db, archive.clock)
+    commitment.wake(archive.db, archive.clock)
     watcher = Watcher(archive, settings.files, archive.clock, stop)
     return [
         lambda: runner.run_forever(stop),
+        *(partial(sender.run_forever, stop) for sender in senders),
         lambda: relay(archive, settings.jobs.poll_s, stop),
         watcher.run_forever,
     ]
+
+
+def sending(archive: Archive, settings: Settings, stop: threading.Event) -> dict[str, jobs.Handler]:
+    """Kind of job to who does it, for those that wait for peers: they hold up no other."""
+    from lamelle.doors.dimse import commitment as reports
+    from lamelle.doors.dimse import forwarding as queues
+    from lamelle.doors.dimse.node import Node
+
+    node = Node(archive, settings.dimse)
+    return {forwarding.JOB: partial(queues.drain, node, stop=stop), commitment.JOB: partial(reports.deliver, node)}
 
 
 def handlers(archive: Archive) -> dict[str, jobs.Handler]:

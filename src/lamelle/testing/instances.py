@@ -9,6 +9,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 
 from lamelle.base.ids import uid_from
+from lamelle.dicom import transfer
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
@@ -71,7 +72,9 @@ def part10(made: pydicom.Dataset, transfer_syntax: str = EXPLICIT_LITTLE) -> byt
     meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
     meta.TransferSyntaxUID = pydicom.uid.UID(transfer_syntax)
     meta.ImplementationClassUID = pydicom.uid.UID(uid_from("lamelle.testing"))
-    file = FileDataset(None, made, preamble=bytes(128), file_meta=meta)  # type: ignore[arg-type]
+    syntax = transfer.lookup(transfer_syntax)
+    implicit, little = (not syntax.explicit, syntax.little) if syntax else (False, True)
+    file = FileDataset(None, made, bytes(128), meta, implicit, little)  # type: ignore[arg-type]
     written = io.BytesIO()
-    file.save_as(written, enforce_file_format=True, implicit_vr=False, little_endian=True)
+    file.save_as(written, enforce_file_format=True, implicit_vr=implicit, little_endian=little)
     return written.getvalue()

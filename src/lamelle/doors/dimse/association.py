@@ -286,7 +286,9 @@ def accept(
 
 def _contexts(request: Request, answers: Sequence[Answer]) -> dict[int, Context]:
     return {
-        offer.id: Context(offer.id, offer.abstract_syntax, answer.transfer_syntax, answer.as_scu, answer.as_scp)
+        offer.id: Context(
+            offer.id, offer.abstract_syntax, answer.transfer_syntax, answer.as_scu, answer.as_scp, answer.information
+        )
         for offer, answer in zip(request.offers, answers, strict=True)
         if answer.result == negotiation.ACCEPTED
     }

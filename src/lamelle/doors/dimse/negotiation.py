@@ -18,6 +18,7 @@ from pynetdicom.pdu_primitives import (
     MaximumLengthNotification,
 )
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation as Role
+from pynetdicom.pdu_primitives import SOPClassExtendedNegotiation as Extended
 from pynetdicom.presentation import PresentationContext
 
 from lamelle import __version__
@@ -43,6 +44,8 @@ class Context:
     transfer_syntax: str
     as_scu: bool = False
     as_scp: bool = True
+    information: bytes = b""
+    """Service class application information agreed on, one byte an option."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class Proposal:
     transfer_syntaxes: tuple[str, ...]
     as_scp: bool = False
     """Whether we would also take the role of SCP: for what C-GET sends back."""
+    information: bytes = b""
+    """Options of the service that we ask for (PS3.7 D.3.3.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,8 @@ class Offer:
     transfer_syntaxes: tuple[str, ...]
     scp_role: bool = False
     """Whether the peer would take the role of SCP."""
+    information: bytes = b""
+    """Options of the service that the peer asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,8 @@ class Answer:
     transfer_syntax: str = ""
     as_scu: bool = False
     as_scp: bool = True
+    information: bytes = b""
+    """The options that it gets."""
 
 
 Judge = Callable[[Offer, Peer | None], Answer]
@@ -98,12 +107,14 @@ def read_request(body: bytes) -> Request:
         pdu.decode(b"\x01\x00" + len(body).to_bytes(4, "big") + body)
         said = pdu.to_primitive()
         roles = {str(item.sop_class_uid): bool(item.scp_role) for item in _items(said, Role)}
+        asked = _information(said)
         offers = tuple(
             Offer(
                 int(context.context_id),
                 str(context.abstract_syntax),
                 tuple(map(str, context.transfer_syntax)),
                 roles.get(str(context.abstract_syntax), False),
+                asked.get(str(context.abstract_syntax), b""),
             )
             for context in said.presentation_context_definition_list
             if context.abstract_syntax
@@ -164,6 +175,8 @@ def write_request(calling: str, called: str, proposals: Sequence[Proposal], max_
     ]
     roles = {item.abstract_syntax: item for item in proposals if item.as_scp}
     said.user_information += [_role(uid, scu=True, scp=True) for uid in roles]
+    options = {item.abstract_syntax: item.information for item in proposals if item.information}
+    said.user_information += [_extended(uid, information) for uid, information in options.items()]
     return bytes(A_ASSOCIATE_RQ(said).encode())
 
 
@@ -171,7 +184,7 @@ def write_acceptance(request: Request, answers: Sequence[Answer], max_pdu: int) 
     """The PDU that accepts; `answers` in the order of the offers."""
     said = _association(request.calling_aet, request.called_aet, max_pdu)
     said.result, said.result_source = 0, 1
-    contexts, roles = [], {}
+    contexts, roles, options = [], {}, {}
     for offer, answer in zip(request.offers, answers, strict=True):
         syntax = answer.transfer_syntax or next(iter(offer.transfer_syntaxes), "1.2.840.10008.1.2")
         context = _context(offer.id, offer.abstract_syntax, [syntax])
@@ -179,8 +192,10 @@ def write_acceptance(request: Request, answers: Sequence[Answer], max_pdu: int) 
         contexts.append(context)
         if answer.result == ACCEPTED and answer.as_scu:
             roles[offer.abstract_syntax] = _role(offer.abstract_syntax, scu=answer.as_scp, scp=True)
+        if answer.result == ACCEPTED and answer.information:
+            options[offer.abstract_syntax] = _extended(offer.abstract_syntax, answer.information)
     said.presentation_context_definition_results_list = contexts
-    said.user_information += roles.values()
+    said.user_information += [*roles.values(), *options.values()]
     return bytes(A_ASSOCIATE_AC(said).encode())
 
 
@@ -198,6 +213,7 @@ def read_acceptance(body: bytes, proposals: Sequence[Proposal]) -> tuple[dict[in
         pdu.decode(b"\x02\x00" + len(body).to_bytes(4, "big") + body)
         said = pdu.to_primitive()
         roles = {str(item.sop_class_uid): item for item in _items(said, Role)}
+        options = _information(said)
         contexts = {}
         for item in said.presentation_context_definition_results_list:
             at = int(item.context_id) // 2
@@ -210,6 +226,7 @@ def read_acceptance(body: bytes, proposals: Sequence[Proposal]) -> tuple[dict[in
                 str(item.transfer_syntax[0]),
                 as_scu=role is None or bool(role.scu_role),
                 as_scp=asked.as_scp and role is not None and bool(role.scp_role),
+                information=options.get(asked.abstract_syntax, b""),
             )
         return contexts, _max_pdu(said)
     except Exception as error:
@@ -243,6 +260,19 @@ def _role(uid: str, *, scu: bool, scp: bool) -> Any:
     role = Role()
     role.sop_class_uid, role.scu_role, role.scp_role = uid, scu, scp
     return role
+
+
+def _extended(uid: str, information: bytes) -> Any:
+    item = Extended()
+    item.sop_class_uid, item.service_class_application_information = uid, information
+    return item
+
+
+def _information(said: Any) -> dict[str, bytes]:
+    """SOP class to the options said of it."""
+    return {
+        str(item.sop_class_uid): bytes(item.service_class_application_information) for item in _items(said, Extended)
+    }
 
 
 def _items(said: Any, kind: type) -> list[Any]:

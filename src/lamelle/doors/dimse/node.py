@@ -37,3 +37,5 @@ class Service:
     """Accepted, the best first; empty: whatever the peer proposes."""
     as_scu: bool = False
     """Whether we send in this class on an association of the peer's, if it takes the role of SCP: for C-GET."""
+    information: bytes = b""
+    """The options of SOP Class Extended Negotiation that can be had, a byte each."""

@@ -4,15 +4,28 @@ How a class is served is in the module of its handler; a class in no row is stor
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
+from lamelle.archive import selection
 from lamelle.base import telemetry
 from lamelle.base.errors import Conflict, Denied, Invalid, LamelleError, NotFound, TooLarge, Unavailable, Unsupported
 from lamelle.dicom import transfer, uids
-from lamelle.doors.dimse import negotiation, storage
+from lamelle.doors.dimse import commitment, finding, moving, negotiation, storage
 from lamelle.doors.dimse.association import Aborted, Association, Message
-from lamelle.doors.dimse.commands import C_CANCEL, C_ECHO, C_STORE, Status
-from lamelle.doors.dimse.negotiation import Answer, Offer
+from lamelle.doors.dimse.commands import (
+    C_CANCEL,
+    C_ECHO,
+    C_FIND,
+    C_GET,
+    C_MOVE,
+    C_STORE,
+    N_ACTION,
+    N_EVENT_REPORT,
+    Status,
+)
+from lamelle.doors.dimse.identifiers import FIND, GET, MOVE, PATIENT_ROOT, STUDY_ROOT
+from lamelle.doors.dimse.negotiation import Answer, Judge, Offer
 from lamelle.doors.dimse.node import Node, Service
 from lamelle.doors.dimse.settings import Peer
 
@@ -20,6 +33,13 @@ VERIFICATION: Final = "1.2.840.10008.1.1"
 
 SERVICES: Final[Mapping[str, Service]] = {
     VERIFICATION: Service(None, storage.echo, (C_ECHO,)),
+    PATIENT_ROOT + FIND: Service("find", finding.find, (C_FIND,), information=finding.OPTIONS),
+    STUDY_ROOT + FIND: Service("find", finding.find, (C_FIND,), information=finding.OPTIONS),
+    PATIENT_ROOT + MOVE: Service("move", moving.move, (C_MOVE,), information=moving.OPTIONS),
+    STUDY_ROOT + MOVE: Service("move", moving.move, (C_MOVE,), information=moving.OPTIONS),
+    PATIENT_ROOT + GET: Service("get", moving.get, (C_GET,), information=moving.OPTIONS),
+    STUDY_ROOT + GET: Service("get", moving.get, (C_GET,), information=moving.OPTIONS),
+    commitment.PUSH_MODEL: Service("commit", commitment.answer, (N_ACTION, N_EVENT_REPORT)),
 }
 """Abstract syntax to its service."""
 
@@ -54,11 +74,25 @@ def judge(offer: Offer, peer: Peer | None) -> Answer:
     return _accepted(service, offer, as_scu=retrieved, as_scp=True)
 
 
+def judging(node: Node) -> Judge:
+    """The same with the archive at hand: what a peer would fetch is offered in the syntax that we mostly have it in."""
+
+    def judged(offer: Offer, peer: Peer | None) -> Answer:
+        found = judge(offer, peer)
+        if found.as_scu and len(offer.transfer_syntaxes) > 1:
+            usual = selection.usual(node.archive.db, offer.abstract_syntax, offer.transfer_syntaxes)
+            found = replace(found, transfer_syntax=usual or found.transfer_syntax)
+        return found
+
+    return judged
+
+
 def _accepted(service: Service, offer: Offer, *, as_scu: bool, as_scp: bool) -> Answer:
     syntax = choose(service, offer.transfer_syntaxes)
     if syntax is None:
         return Answer(negotiation.NO_TRANSFER_SYNTAX)
-    return Answer(negotiation.ACCEPTED, syntax, as_scu=as_scu, as_scp=as_scp)
+    options = bytes(asked & had for asked, had in zip(offer.information, service.information, strict=False))
+    return Answer(negotiation.ACCEPTED, syntax, as_scu=as_scu, as_scp=as_scp, information=options)
 
 
 def choose(service: Service, proposed: tuple[str, ...]) -> str | None:
@@ -110,6 +144,15 @@ CODES: Final = {
     "storage_full": Status.OUT_OF_RESOURCES,
     "storage_failed": Status.OUT_OF_RESOURCES,
     "wrong_context": Status.CLASS_NOT_SUPPORTED,
+    "no_such_action": Status.NO_SUCH_ACTION,
+    "bad_commitment": Status.INVALID_ARGUMENT,
+    "bad_identifier": Status.MISMATCH,
+    "bad_level": Status.MISMATCH,
+    "bad_sequence": Status.MISMATCH,
+    "bad_value": Status.MISMATCH,
+    "key_missing": Status.MISMATCH,
+    "too_many_keys": Status.MISMATCH,
+    "unknown_destination": Status.UNKNOWN_DESTINATION,
 }
 KINDS: Final[tuple[tuple[type[LamelleError], int], ...]] = (
     (NotFound, Status.NO_SUCH_INSTANCE),

@@ -49,6 +49,8 @@ class DimseSettings:
     """Largest PDU we ask for: more is no faster here, and some senders reserve all of it at once."""
     acse_timeout_s: float = 30.0
     """From a connection to its complete association request, TLS handshake included; also for our own requests."""
+    find_limit: int = 10_000
+    """Answers to one C-FIND; the last status then says that there are more."""
     idle_timeout_s: float = 600.0
     """How long an association may be silent between two messages: scanners keep one open between slides."""
     network_timeout_s: float = 60.0
@@ -70,6 +72,7 @@ class DimseSettings:
             ("workers", 1, 256),
             ("associations", 1, 10_000),
             ("max_pdu_bytes", 4096, 16 << 20),
+            ("find_limit", 1, 10_000_000),
             ("port", 0, 65535),
         ):
             value = getattr(self, name)
