@@ -31,12 +31,16 @@ def view(plan: Plan) -> None:
             browser_s = cpu_s(tree(os.getpid())) - before - spent.cpu_s  # Chromium descends from us, not yet ended
         finally:
             browser.close()
-    cold, warm, least = (statistics.median(one[k] for one in rounds) for k in range(3))
+    least = statistics.median(one[2] for one in rounds)
     spent.foreign = max(0.0, spent.foreign - browser_s / (spent.seconds * (os.cpu_count() or 1)))
     facts = {"ours": {**costs(spent), "tiles": rounds[0][3], "runs": len(rounds)}}
-    limit = "limit: bare page of the tiles"
-    plan.book.add(Line("first full view of a slide, cold", "ms", "less", {"ours": cold, limit: least}, facts))
-    plan.book.add(Line("first full view of a slide, warm", "ms", "less", {"ours": warm}, facts))
+    names = ("first full view of a slide", "slide can be moved", "tools of the slide are there")
+    for index, state in enumerate(("cold", "warm")):
+        for mark, name in enumerate(names):
+            sides = {"ours": statistics.median(one[index][mark] for one in rounds)}
+            if state == "cold" and mark == 0:
+                sides["limit: bare page of the tiles"] = least
+            plan.book.add(Line(f"{name}, {state}", "ms", "less", sides, facts))
 
 
 def prepare(plan: Plan) -> Path:

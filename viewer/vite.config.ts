@@ -38,9 +38,10 @@ export default defineConfig({
         // Few files: what every page needs, what reading needs, what the lists need.
         codeSplitting: {
           groups: [
-            { name: "base", test: /node_modules\/(react|react-dom|scheduler|use-sync-external-store|i18next|react-i18next|@tanstack\/(?!.*virtual))/ },
-            { name: "common", test: /src\/(data|math|tools)\// },
-            { name: "openseadragon", test: /node_modules\/openseadragon/ },
+            { name: "shared", priority: 4, test: /src\/(math|scene\/(first|sketch)|data\/(addresses|channels|first|layer|preferences))\b|preload-helper|rolldown\/runtime/ },
+            { name: "scene", priority: 3, test: /src\/scene\/|node_modules\/openseadragon/ },
+            { name: "base", priority: 2, test: /node_modules\/(react|react-dom|scheduler|use-sync-external-store|i18next|react-i18next|@tanstack\/(?!.*virtual))/ },
+            { name: "common", priority: 1, test: /src\/(data|tools)\/.*\.(tsx?|json)$/ },
           ],
         },
       },

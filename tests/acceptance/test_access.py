@@ -22,8 +22,8 @@ def test_axe_finds_nothing(page: Page, served: Served, name: str, theme: str) ->
     addresses = {
         "studies": ("/", page.get_by_role("listitem").first),
         "study": (f"/studies/{served.biopsy}", page.get_by_role("heading", level=1)),
-        "slide": (f"/slides/{served.slide}", page.locator(".stage[data-settled]")),
-        "smear": (f"/slides/{served.smear}", page.locator(".stage[data-settled]")),
+        "slide": (f"/slides/{served.slide}", page.locator(".dock")),
+        "smear": (f"/slides/{served.smear}", page.locator(".dock")),
         "stack": (f"/stacks/{served.stack}", page.locator(".stack-image")),
         "imports": ("/imports", page.get_by_role("link", name=re.compile("Martin Zoé"))),
     }

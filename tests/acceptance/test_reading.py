@@ -2,11 +2,12 @@
 
 import io
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from lamelle.testing import pictures
 
@@ -21,21 +22,17 @@ def stage(page: Page) -> Locator:
 
 
 def opened(page: Page, series: str, view: str = "") -> Locator:
+    """The slide once its tiles are there and its tools too, which come after."""
     page.goto(f"/slides/{series}{view}")
     expect(stage(page)).to_be_visible()
+    expect(page.locator(".dock")).to_be_visible()
     return stage(page)
 
 
-def view_of(page: Page, after: dict[str, float] | None = None) -> dict[str, float]:
-    """What the address says once it says something else than before and has stood still for half a second."""
-    url, still = "", 0
-    for _ in range(100):
-        page.wait_for_timeout(100)
-        still = still + 1 if page.url == url and "mag=" in url and numbers(url) != after else 0
-        url = page.url
-        if still == 5:
-            break
-    return numbers(url)
+def view_of(page: Page, reached: Callable[[dict[str, float]], bool] = lambda view: "mag" in view) -> dict[str, float]:
+    """What the address says once it says what is waited for: it follows a moment after the slide stands still."""
+    page.wait_for_url(lambda url: reached(numbers(url)))
+    return numbers(page.url)
 
 
 def numbers(url: str) -> dict[str, float]:
@@ -43,9 +40,9 @@ def numbers(url: str) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def seen(page: Page, width: int = 240, height: int = 160) -> Any:
+def seen(page: Page, width: int = 240, height: int = 160, of: Locator | None = None) -> Any:
     """The pixels about the centre of the image area (rows, columns, 3)."""
-    box = stage(page).bounding_box()
+    box = (of or stage(page)).bounding_box()
     assert box
     left, top = center_of(box)
     clip = {"x": left - width // 2, "y": top - height // 2, "width": width, "height": height}
@@ -70,10 +67,26 @@ def distance(one: Any, other: Any) -> float:
 
 def test_a_shared_view_shows_the_stored_pixels(page: Page, served: Served) -> None:
     opened(page, served.slide, f"?x=960&y=640&mag={MAGNIFICATION}")
-    page.wait_for_timeout(300)
     assert distance(seen(page), wanted(960, 640)) < 3
     assert distance(seen(page), wanted(960 + 128, 640)) > 10
     expect(page.get_by_role("group", name="Grossissement").locator("output")).to_have_text("20×")
+
+
+def test_a_slide_is_drawn_before_its_viewer_is_loaded(page: Page, served: Served) -> None:
+    """What the sketch shows is what stays: nothing moves when the viewer takes over."""
+    held: list[Route] = []
+    page.route(re.compile("/assets/scene-"), lambda route: held.append(route))
+    page.goto(f"/slides/{served.slide}?x=960&y=640&mag={MAGNIFICATION}", wait_until="commit")
+    page.wait_for_function("() => performance.getEntriesByName('lamelle-first-view').length")
+    expect(page.locator(".sketch")).to_be_visible()
+    sketch = seen(page, of=page.locator(".sketch"))
+    assert distance(sketch, wanted(960, 640)) < 3
+    for route in held:
+        route.continue_()
+    expect(stage(page)).to_be_visible()
+    expect(page.get_by_role("group", name="Grossissement").locator("output")).to_have_text("20×")
+    expect(page.locator(".sketch")).to_have_count(0)
+    assert distance(seen(page), sketch) < 1
 
 
 def test_the_whole_slide_is_shown_first_with_its_scale(page: Page, served: Served) -> None:
@@ -90,22 +103,18 @@ def test_zoom_pan_and_rotation_by_keyboard(page: Page, served: Served) -> None:
     opened(page, served.slide).focus()
     whole = view_of(page)
     page.keyboard.press("4")
-    at_ten = view_of(page, whole)
-    assert abs(at_ten["mag"] - 10) < 0.05
+    at_ten = view_of(page, lambda view: abs(view["mag"] - 10) < 0.05)
+    assert at_ten["mag"] > whole["mag"]
     page.keyboard.press("ArrowRight")
-    moved = view_of(page, at_ten)
-    assert moved["x"] - at_ten["x"] > 100
+    view_of(page, lambda view: view["x"] - at_ten["x"] > 100)
     page.keyboard.press("r")
-    turned = view_of(page, moved)
-    assert turned["rotation"] == 90
+    view_of(page, lambda view: view.get("rotation") == 90)
     page.keyboard.press("0")
-    back = view_of(page, turned)
-    assert "rotation" not in back and abs(back["x"] - 1000) < 3
+    view_of(page, lambda view: "rotation" not in view and abs(view["x"] - 1000) < 3)
 
 
 def test_a_rotated_view_shows_rotated_pixels(page: Page, served: Served) -> None:
     opened(page, served.slide, f"?x=960&y=640&mag={MAGNIFICATION}&rotation=90")
-    page.wait_for_timeout(300)
     assert distance(seen(page, 160, 160), np.rot90(wanted(960, 640, 160, 160), -1)) < 3
 
 
@@ -116,24 +125,24 @@ def test_zoom_and_pan_by_mouse(page: Page, served: Served) -> None:
     left, top = center_of(box)
     page.mouse.move(left, top)
     page.mouse.wheel(0, -300)
-    zoomed = view_of(page, before)
-    assert zoomed["mag"] > before["mag"] * 1.1
+    zoomed = view_of(page, lambda view: view["mag"] > before["mag"] * 1.1)
     page.mouse.down()
     page.mouse.move(left - 150, top, steps=5)
     page.mouse.up()
-    assert view_of(page, zoomed)["x"] > zoomed["x"] + 50
+    view_of(page, lambda view: view["x"] > zoomed["x"] + 50)
     expect(page.locator(".position")).to_contain_text("mm")
 
 
 def test_the_fine_focus_shows_another_plane(page: Page, served: Served) -> None:
     opened(page, served.smear, f"?x=576&y=448&mag={MAGNIFICATION}&z=0")
-    page.wait_for_timeout(300)
     assert distance(seen(page), wanted(576, 448)) < 3
     page.keyboard.press("PageUp")
     expect(page.get_by_text("Plan 2 sur 3, 3 µm")).to_be_visible()
-    page.wait_for_timeout(700)
+    expect(stage(page)).to_have_attribute("data-settled", re.compile("^0/1/"))
     assert distance(seen(page), wanted(576, 448, plane=1)) < 3
-    assert view_of(page)["z"] == 1
+    view_of(page, lambda view: view.get("z") is None)
+    page.keyboard.press("PageUp")
+    view_of(page, lambda view: view.get("z") == 2)
 
 
 def test_from_slide_to_slide_and_back_to_the_case(page: Page, served: Served) -> None:

@@ -5,7 +5,7 @@ import { ageAt, bytesText } from "../src/data/format";
 import { stainName } from "../src/data/stain";
 import { placeOf } from "../src/math/place";
 import { length, magnificationOf, mmPerPixelAt, scaleBar } from "../src/math/scale";
-import { shownPixels, tileAt, tileBox } from "../src/math/tiles";
+import { levelAt, shownPixels, tileAt, tileBox, tilesIn, wholeIn } from "../src/math/tiles";
 import { readView, turn, writeView } from "../src/math/view";
 import { isSoftware } from "../src/scene/renderer";
 
@@ -33,7 +33,8 @@ describe("view", () => {
     expect(readView(writeView(view))).toEqual(view);
   });
   test("defaults leave no trace and nonsense is left out", () => {
-    expect(writeView({ rotation: 0, z: 0, path: "" })).toEqual({});
+    expect(writeView({ rotation: 0, z: undefined, path: "" })).toEqual({});
+    expect(writeView({ z: 0 })).toEqual({ z: "0" });
     expect(readView({ x: "abc", mag: "-3", rotation: "" })).toEqual({});
   });
   test("turns stay within a circle", () => {
@@ -55,6 +56,31 @@ describe("tiles", () => {
   test("every point has a tile, the last one too", () => {
     expect(tileAt(level, 2, 1, 0.5)).toEqual({ x: 2, y: 1 });
     expect(tileAt(level, 2, 0.5, 0)).toEqual({ x: 1, y: 0 });
+  });
+});
+
+describe("a first view", () => {
+  const level = (width: number, height: number) => ({ width, height, tile_width: 256, tile_height: 256, columns: Math.ceil(width / 256), rows: Math.ceil(height / 256) });
+  const levels = [level(4000, 2000), level(1000, 500), level(250, 125)];
+  const size = { width: 800, height: 600 };
+  test("of the whole slide fits it into the window and shows every tile of its level", () => {
+    const eye = wholeIn(size, levels[0]!);
+    expect(eye).toEqual({ x: 2000, y: 1000, scale: 0.2 });
+    expect(levelAt(levels, eye.scale)).toBe(1);
+    const tiles = tilesIn(size, levels, 1, eye);
+    expect(tiles).toHaveLength(4 * 2);
+    expect(tiles[0]!.box).toEqual({ x: 0, y: 100, width: 204.8, height: 204.8 });
+    const last = tiles.at(-1)!.box;
+    expect(last.x + last.width).toBeCloseTo(800, 9);
+    expect(last.y + last.height).toBeCloseTo(500, 9);
+  });
+  test("of a place asks only for what the window shows", () => {
+    const tiles = tilesIn(size, levels, 0, { x: 1024, y: 1024, scale: 1 });
+    expect(tiles.map(({ column, row }) => `${column},${row}`)).toEqual([2, 3, 4, 5].flatMap((row) => [2, 3, 4, 5].map((column) => `${column},${row}`)));
+    expect(tiles[0]!.box).toEqual({ x: -112, y: -212, width: 256, height: 256 });
+  });
+  test("takes the finest level whose pixels are not wasted", () => {
+    expect([2, 0.5, 0.399, 0.1, 0.0999, 0.001].map((scale) => levelAt(levels, scale))).toEqual([0, 0, 1, 1, 2, 2]);
   });
 });
 

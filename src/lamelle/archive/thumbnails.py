@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from pydicom import Dataset
 from pydicom.filereader import read_partial
 
+from lamelle.archive import channels
 from lamelle.archive.catalogue import instance, thumbnail
 from lamelle.archive.model import InstanceRef
 from lamelle.archive.retrieve import OpenInstance
@@ -132,7 +133,8 @@ def _drawn(archive: Archive, ref: InstanceRef) -> tuple[bytes, int, int]:
     try:
         if shows_label(header(archive, ref)):
             raise NotFound("no_thumbnail", "the image shows the label")
-        picture = whole(archive, ref, SIDE, TILES_LIMIT)
+        picture = channels.blended(archive, ref, SIDE, TILES_LIMIT)
+        picture = whole(archive, ref, SIDE, TILES_LIMIT) if picture is None else picture
         picture = render.within(picture, SIDE)
     except (NotFound, TooLarge):
         raise

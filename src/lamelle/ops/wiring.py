@@ -68,7 +68,7 @@ def all_routes(archive: Archive, settings: Settings) -> list[BaseRoute]:
         Route("/metrics", metrics.endpoint(archive), methods=["GET"]),
         dicomweb.mount(archive, settings.dicomweb),
         Mount("/api", app=web.api(archive, settings.web)),
-        Mount("/", app=web.pages()),
+        Mount("/", app=web.pages(web.opening(archive, settings.web))),
     ]
 
 

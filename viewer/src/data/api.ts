@@ -99,6 +99,7 @@ export type Session = {
 export type Slide = {
   uid: string;
   study_uid: string;
+  slides_in_study: number;
   version: string;
   pyramids: PyramidModel[];
   container: string;

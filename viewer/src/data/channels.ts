@@ -7,7 +7,12 @@ export type Channels = Channel[];
 
 /** Grey channels that light up together; a slide of one channel, or of colour, has none. */
 export function hasChannels(paths: PathModel[]): boolean {
-  return paths.length > 1 && paths.every((path) => path.rgb);
+  return paths.length > 1 && isDark(paths);
+}
+
+/** A slide of light on dark: no channel has a colour of its own. */
+export function isDark(paths: PathModel[]): boolean {
+  return paths.every((path) => path.rgb);
 }
 
 /** What a text says, for the channels there are; what it leaves out is as the slide says. */

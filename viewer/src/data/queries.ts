@@ -58,18 +58,3 @@ export function importsQuery() {
     refetchInterval: 5_000,
   });
 }
-
-export const thumbnailOf = (series: string) => `/api/series/${series}/thumbnail`;
-export const labelOf = (series: string) => `/api/slides/${series}/label`;
-export const overviewOf = (series: string) => `/api/slides/${series}/overview`;
-
-/** One rendered image of a stack, by DICOMweb. Source: PS3.18 8.3.5.1.4 (window). */
-export function renderedOf(
-  study: string,
-  series: string,
-  image: { instance_uid: string; frame: number },
-  window?: { center: number; width: number },
-): string {
-  const shown = window ? `?window=${window.center},${window.width},linear` : "";
-  return `/dicomweb/studies/${study}/series/${series}/instances/${image.instance_uid}/frames/${image.frame}/rendered${shown}`;
-}

@@ -15,6 +15,9 @@ export function mmPerPixelAt(magnification: number): number {
   return MM_PER_PIXEL_AT_1X / magnification;
 }
 
+/** A slide without a pixel size is shown as if it were scanned at 40x, and the page says that nothing can be measured. */
+export const ASSUMED_MM = 0.00025;
+
 export type ScaleBar = { mm: number; pixels: number };
 
 /** The longest bar of 1, 2 or 5 times a power of ten that is no longer than `room` screen pixels. */

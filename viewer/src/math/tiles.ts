@@ -40,3 +40,43 @@ export function tileAt(level: LevelShape, aspect: number, x: number, y: number):
 function clamp(value: number, most: number): number {
   return Math.max(0, Math.min(most, value));
 }
+
+/** A level is drawn as long as one of its pixels is at least this much of a screen pixel: finer ones would be wasted. */
+export const LEAST_RATIO = 0.4;
+
+/** Centre in pixels of the largest level; `scale`: screen pixels for each of them. */
+export type Eye = { x: number; y: number; scale: number };
+
+/** The whole slide in a window. */
+export function wholeIn(size: { width: number; height: number }, largest: LevelShape): Eye {
+  const scale = Math.min(size.width / largest.width, size.height / largest.height);
+  return { x: largest.width / 2, y: largest.height / 2, scale };
+}
+
+/** Which of the levels, the largest first, is drawn at a scale. */
+export function levelAt(levels: LevelShape[], scale: number): number {
+  const found = levels.findIndex((level) => (scale * levels[0]!.width) / level.width >= LEAST_RATIO);
+  return found < 0 ? levels.length - 1 : found;
+}
+
+export type Drawn = { column: number; row: number; box: Box };
+
+/** The tiles of one level that a window shows, each with its box in screen pixels from the window's corner. */
+export function tilesIn(size: { width: number; height: number }, levels: LevelShape[], level: number, eye: Eye): Drawn[] {
+  const largest = levels[0]!;
+  const shape = levels[level]!;
+  const aspect = largest.width / largest.height;
+  const unit = largest.width * eye.scale;
+  const left = size.width / 2 - eye.x * eye.scale;
+  const top = size.height / 2 - eye.y * eye.scale;
+  const first = tileAt(shape, aspect, -left / unit, -top / unit);
+  const last = tileAt(shape, aspect, (size.width - left) / unit, (size.height - top) / unit);
+  const found: Drawn[] = [];
+  for (let row = first.y; row <= last.y; row++) {
+    for (let column = first.x; column <= last.x; column++) {
+      const box = tileBox(shape, aspect, column, row);
+      found.push({ column, row, box: { x: left + box.x * unit, y: top + box.y * unit, width: box.width * unit, height: box.height * unit } });
+    }
+  }
+  return found;
+}

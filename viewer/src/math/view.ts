@@ -37,7 +37,7 @@ export function writeView(view: View): Record<string, string> {
   }
   const rotation = turn(view.rotation ?? 0);
   if (rotation) found.rotation = String(Number(rotation.toFixed(1)));
-  if (view.z) found.z = String(view.z);
+  if (view.z !== undefined) found.z = String(view.z);
   if (view.path) found.path = view.path;
   if (view.channels) found.channels = view.channels;
   if (view.pyramid) found.pyramid = String(view.pyramid);

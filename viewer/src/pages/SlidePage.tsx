@@ -1,26 +1,23 @@
 /** The reading page: one slide, as large as the screen allows, and nothing that is not needed to read it. */
 
-import "./reading.css";
 import { useQuery } from "@tanstack/react-query";
-import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
-import type { PathModel, Slide, Study } from "../data/api";
-import { channelsOf, channelsText, hasChannels } from "../data/channels";
-import { dateText } from "../data/format";
-import { recall, remember } from "../data/preferences";
-import { labelOf, overviewOf, slideQuery, studyQuery, thumbnailOf } from "../data/queries";
+import { labelOf, overviewOf, thumbnailOf } from "../data/addresses";
+import type { Slide } from "../data/api";
+import { isDark } from "../data/channels";
+import { firstChannels, firstLayer, type Layer } from "../data/layer";
+import { type Open, openPanels, type PanelName, rememberPanels } from "../data/preferences";
+import { slideQuery, studyQuery } from "../data/queries";
 import { placeOf } from "../math/place";
-import { MAGNIFICATIONS, magnificationOf } from "../math/scale";
-import { type View, writeView } from "../math/view";
+import { magnificationOf } from "../math/scale";
+import { writeView } from "../math/view";
+import { taken } from "../scene/first";
 import { type Pointer, Scene, type State } from "../scene/scene";
-import type { Layer } from "../scene/source";
-import { Channels } from "../tools/Channels";
 import { Details } from "../tools/Details";
 import { Focus } from "../tools/Focus";
 import { Help } from "../tools/Help";
-import { stainName } from "../data/stain";
-import { Icon } from "../tools/icons";
 import { Magnifications } from "../tools/Magnifications";
 import { Panel } from "../tools/Panel";
 import { Rotation } from "../tools/Rotation";
@@ -28,6 +25,9 @@ import { ScaleBar } from "../tools/ScaleBar";
 import { SlideStrip } from "../tools/SlideStrip";
 import { Tool } from "../tools/Tool";
 import { Trouble } from "../tools/Trouble";
+import { SlideBar } from "./SlideBar";
+import { SlideChoices } from "./SlideChoices";
+import { useFineFocus, useKeys } from "./slideKeys";
 
 export function SlidePage() {
   const { series } = useParams({ from: "/slides/$series" });
@@ -51,19 +51,12 @@ function Waiting({ series }: { series: string }) {
   );
 }
 
-const PANELS = ["strip", "map", "label", "info"] as const;
-type PanelName = (typeof PANELS)[number];
-type Open = Record<PanelName, boolean>;
-
 function usePanels(): [Open, (name: PanelName) => void] {
-  const [open, setOpen] = useState<Open>(() => {
-    const kept = recall("panels", "strip,map,label").split(",");
-    return Object.fromEntries(PANELS.map((name) => [name, kept.includes(name)])) as Open;
-  });
+  const [open, setOpen] = useState(openPanels);
   const toggle = useCallback((name: PanelName) => {
     setOpen((was) => {
       const now = { ...was, [name]: !was[name] };
-      remember("panels", PANELS.filter((panel) => now[panel]).join());
+      rememberPanels(now);
       return now;
     });
   }, []);
@@ -82,31 +75,25 @@ function Reader({ slide }: { slide: Slide }) {
   const [shared, setShared] = useState(false);
   const [pointer, setPointer] = useState<Pointer>(null);
   const [state, setState] = useState<State | null>(null);
-  const [ready, setReady] = useState(false);
   const stage = useRef<HTMLDivElement>(null);
   const map = useRef<HTMLDivElement>(null);
   const scene = useRef<Scene | null>(null);
   const pyramid = slide.pyramids[layer.pyramid]!;
-  const grey = pyramid.paths.every((path) => path.rgb);
+  const dark = isDark(pyramid.paths);
 
-  useEffect(() => {
-    const made = new Scene({
-      element: stage.current!,
-      navigator: map.current!,
-      slide,
-      layer,
-      view: search,
-      onState: setState,
-      onPointer: setPointer,
-      onFirstView: () => {
-        setReady(true);
-        performance.mark("lamelle-first-view");
-      },
-    });
+  useLayoutEffect(() => {
+    const places = { stage: stage.current!, map: map.current! };
+    const begun = taken(slide, layer);
+    begun?.moveTo(places);
+    const made = begun ?? new Scene({ places, slide, layer, view: search, ...(search.x === undefined && { standIn: thumbnailOf(slide.uid) }) });
+    made.watch({ onState: setState, onPointer: setPointer, onFirstView: () => {} });
     scene.current = made;
+    performance.mark("lamelle-tools");
     return () => made.destroy();
     // A scene lives as long as its scanned area; planes, paths and colours change inside it.
   }, [slide, layer.pyramid]);
+  const name = t("slide.viewer", { name: slide.container || slide.description });
+  useLayoutEffect(() => scene.current?.element.setAttribute("aria-label", name), [name, slide, layer.pyramid]);
 
   const change = useCallback(
     (values: Partial<Layer>) => {
@@ -149,16 +136,12 @@ function Reader({ slide }: { slide: Slide }) {
   const most = magnificationOf(scene.current?.baseMm ?? pyramid.levels[0]!.mm_per_pixel_x ?? 0.00025);
   return (
     <>
-      <TopBar slide={slide} study={study} open={open} onToggle={toggle} onHelp={() => setHelp(true)} onShare={share} shared={shared} />
+      <SlideBar slide={slide} study={study} open={open} onToggle={toggle} onHelp={() => setHelp(true)} onShare={share} shared={shared} />
       <div className="desk">
-        {open.strip && siblings.length > 1 && <SlideStrip slides={siblings} open={slide.uid} />}
-        <div className="stage-frame">
-          <div ref={stage} className={`stage ${grey ? "dark" : "glass"}`} tabIndex={0} role="application" aria-label={t("slide.viewer", { name: slide.container || slide.description })} />
-          {!ready && search.x === undefined && <img className="placeholder over" src={thumbnailOf(slide.uid)} alt="" hidden={Boolean(stage.current?.dataset.drawn)} />}
-          <div className={`corner top-right${grey ? " on-dark" : ""}`}>
-            <div className={`panel map ${open.map ? "" : "folded"}`}>
-              <div ref={map} className="map-frame" aria-label={t("slide.map")} role="img" />
-            </div>
+        {open.strip && slide.slides_in_study > 1 && <SlideStrip slides={siblings} open={slide.uid} />}
+        <div ref={stage} className={`stage-frame${dark ? " dark" : ""}`}>
+          <div className="corner top-right">
+            <div ref={map} className={`panel map ${open.map ? "" : "folded"}`} aria-label={t("slide.map")} role="img" />
             {open.label && (slide.has_label || slide.has_overview) && <LabelPanel slide={slide} onClose={() => toggle("label")} />}
             {open.info && (
               <Panel title={t("slide.info")} className="info" onClose={() => toggle("info")}>
@@ -183,7 +166,7 @@ function Reader({ slide }: { slide: Slide }) {
               <Tool icon="reset" name={t("slide.reset")} keys="0" onClick={() => scene.current?.reset()} />
               <span className="divider" />
               <Rotation degrees={state?.rotation ?? 0} onTurn={(step) => scene.current?.rotateBy(step)} onSet={(degrees) => scene.current?.rotateTo(degrees)} />
-              <Choices slide={slide} layer={layer} onChange={change} />
+              <SlideChoices slide={slide} layer={layer} onChange={change} />
             </div>
           </div>
         </div>
@@ -193,26 +176,13 @@ function Reader({ slide }: { slide: Slide }) {
   );
 }
 
-function firstLayer(slide: Slide, view: View): Layer {
-  const pyramid = slide.pyramids[view.pyramid ?? 0] ? (view.pyramid ?? 0) : 0;
-  const { planes_um, paths } = slide.pyramids[pyramid]!;
-  const middle = Math.floor((planes_um.length - 1) / 2);
-  const plane = view.z !== undefined && planes_um[view.z] !== undefined ? view.z : middle;
-  const path = paths.some((p) => p.identifier === view.path) ? (view.path ?? "") : "";
-  return { pyramid, plane, path, icc: recall("icc", "") === "srgb" && paths.some((p) => p.icc && !p.rgb), channels: firstChannels(paths, view.channels) };
-}
-
-/** All channels of a fluorescence slide, in the colours the slide says. */
-function firstChannels(paths: PathModel[], text = ""): string {
-  return hasChannels(paths) ? channelsText(channelsOf(paths, text)) : "";
-}
-
 /** The address follows what is looked at, a moment after it stands still. */
 function useAddress(state: State | null, layer: Layer, slide: Slide) {
   useEffect(() => {
     if (!state) return;
     const timer = setTimeout(() => {
-      const view = writeView({ x: state.x, y: state.y, mag: state.magnification, rotation: state.rotation, z: layer.plane, path: layer.path, pyramid: layer.pyramid, channels: said(slide, layer) });
+      const z = layer.plane === firstLayer(slide, { pyramid: layer.pyramid }).plane ? undefined : layer.plane;
+      const view = writeView({ x: state.x, y: state.y, mag: state.magnification, rotation: state.rotation, z, path: layer.path, pyramid: layer.pyramid, channels: said(slide, layer) });
       history.replaceState(history.state, "", `${location.pathname}?${new URLSearchParams(view)}`);
     }, 250);
     return () => clearTimeout(timer);
@@ -222,49 +192,6 @@ function useAddress(state: State | null, layer: Layer, slide: Slide) {
 /** Channels belong in the address once they are not as the slide says. */
 function said(slide: Slide, layer: Layer): string {
   return layer.channels === firstChannels(slide.pyramids[layer.pyramid]!.paths) ? "" : layer.channels;
-}
-
-type TopBarProps = { slide: Slide; study: Study | undefined; open: Open; shared: boolean; onToggle: (name: PanelName) => void; onHelp: () => void; onShare: () => void };
-
-function TopBar({ slide, study, open, shared, onToggle, onHelp, onShare }: TopBarProps) {
-  const { t, i18n } = useTranslation();
-  const [full, setFull] = useState(false);
-  useEffect(() => {
-    const onChange = () => setFull(Boolean(document.fullscreenElement));
-    document.addEventListener("fullscreenchange", onChange);
-    return () => document.removeEventListener("fullscreenchange", onChange);
-  }, []);
-  return (
-    <header className="topbar">
-      <Link className="quiet" to="/studies/$study" params={{ study: slide.study_uid }} aria-label={t("slide.back")} title={`${t("slide.back")} (Esc)`}>
-        <Icon name="back" />
-      </Link>
-      <div className="who">
-        <strong>{study ? study.patient.name || t("patient.unknown") : "\u00a0"}</strong>
-        <span>{study && [study.patient.id, dateText(study.patient.birth_date, i18n.language)].filter(Boolean).join(" · ")}</span>
-      </div>
-      <div className="what">
-        <strong>{stainName(slide.stain) || slide.description || slide.container}</strong>
-        <span className="mono">{[study?.accession, slide.container].filter(Boolean).join(" · ")}</span>
-      </div>
-      <div className="tools" role="toolbar" aria-label={t("slide.info")}>
-        <span role="status" className={shared ? "toast" : "unseen"}>
-          {shared ? t("slide.shared") : ""}
-        </span>
-        {study && study.series.filter((series) => series.kind === "slide").length > 1 && <Tool icon="strip" name={t("slide.case")} keys="S" on={open.strip} onClick={() => onToggle("strip")} />}
-        <Tool icon="map" name={t("slide.map")} keys="M" on={open.map} onClick={() => onToggle("map")} />
-        {(slide.has_label || slide.has_overview) && <Tool icon="label" name={t("slide.label")} keys="L" on={open.label} onClick={() => onToggle("label")} />}
-        <Tool icon="info" name={t("slide.info")} keys="I" on={open.info} onClick={() => onToggle("info")} />
-        <Tool icon="share" name={t("slide.share")} keys="C" onClick={onShare} />
-        <Tool icon="help" name={t("slide.help")} keys="?" onClick={onHelp} />
-        <Tool icon="full" name={t(full ? "slide.leaveFullScreen" : "slide.fullScreen")} keys="F" on={full} onClick={toggleFullScreen} />
-      </div>
-    </header>
-  );
-}
-
-function toggleFullScreen() {
-  void (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen());
 }
 
 function LabelPanel({ slide, onClose }: { slide: Slide; onClose: () => void }) {
@@ -291,128 +218,3 @@ function Position({ slide, layer, pointer, language }: { slide: Slide; layer: La
     </p>
   );
 }
-
-function Choices({ slide, layer, onChange }: { slide: Slide; layer: Layer; onChange: (values: Partial<Layer>) => void }) {
-  const { t } = useTranslation();
-  const pyramid = slide.pyramids[layer.pyramid]!;
-  return (
-    <>
-      {layer.channels && <Channels paths={pyramid.paths} shown={channelsOf(pyramid.paths, layer.channels)} onChange={(channels) => onChange({ channels })} />}
-      {pyramid.paths.length > 1 && !layer.channels && (
-        <label className="choice">
-          <span>{t("slide.path")}</span>
-          <select value={layer.path || pyramid.paths[0]!.identifier} onChange={(event) => onChange({ path: event.target.value })}>
-            {pyramid.paths.map((path) => (
-              <option key={path.identifier} value={path.identifier}>
-                {[path.description || path.identifier, path.color].filter(Boolean).join(" · ")}
-              </option>
-            ))}
-          </select>
-        </label>
-      )}
-      {slide.pyramids.length > 1 && (
-        <label className="choice">
-          <span>{t("slide.area")}</span>
-          <select value={layer.pyramid} onChange={(event) => onChange({ pyramid: Number(event.target.value), plane: 0, path: "", channels: firstChannels(slide.pyramids[Number(event.target.value)]!.paths) })}>
-            {slide.pyramids.map((each, index) => (
-              <option key={each.uid || index} value={index}>
-                {each.label || t("slide.areaName", { index: index + 1 })}
-              </option>
-            ))}
-          </select>
-        </label>
-      )}
-      {pyramid.paths.some((path) => path.icc && !path.rgb) && (
-        <Tool
-          icon="colour"
-          name={t("slide.colour")}
-          on={layer.icc}
-          onClick={() => {
-            remember("icc", layer.icc ? "" : "srgb");
-            onChange({ icc: !layer.icc });
-          }}
-        />
-      )}
-    </>
-  );
-}
-
-type Keys = {
-  scene: React.RefObject<Scene | null>;
-  panel: (name: PanelName) => void;
-  plane: (step: number) => void;
-  next: () => void;
-  previous: () => void;
-  share: () => void;
-  help: () => void;
-  back: () => void;
-};
-
-function useKeys(keys: Keys) {
-  const latest = useRef(keys);
-  latest.current = keys;
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      const now = latest.current;
-      const field = event.target instanceof HTMLElement && event.target.closest("input, select");
-      if (document.querySelector("dialog[open]") || field || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (act(event, now)) event.preventDefault();
-    };
-    window.addEventListener("keydown", onKey);
-    return () => window.removeEventListener("keydown", onKey);
-  }, []);
-}
-
-/** What each key does; true when it did something. */
-function act(event: KeyboardEvent, keys: Keys): boolean {
-  const scene = keys.scene.current;
-  const far = event.shiftKey ? 4 : 1;
-  const actions: Record<string, (() => void) | undefined> = {
-    ArrowLeft: () => scene?.pan(-far, 0),
-    ArrowRight: () => scene?.pan(far, 0),
-    ArrowUp: () => scene?.pan(0, -far),
-    ArrowDown: () => scene?.pan(0, far),
-    "+": () => scene?.zoomBy(1.5),
-    "=": () => scene?.zoomBy(1.5),
-    "-": () => scene?.zoomBy(1 / 1.5),
-    "0": () => scene?.reset(),
-    r: () => scene?.rotateBy(90),
-    R: () => scene?.rotateBy(-90),
-    "[": () => scene?.rotateBy(-5),
-    "]": () => scene?.rotateBy(5),
-    PageUp: () => keys.plane(1),
-    PageDown: () => keys.plane(-1),
-    n: keys.next,
-    p: keys.previous,
-    l: () => keys.panel("label"),
-    m: () => keys.panel("map"),
-    i: () => keys.panel("info"),
-    s: () => keys.panel("strip"),
-    f: toggleFullScreen,
-    c: keys.share,
-    "?": keys.help,
-    Escape: document.fullscreenElement ? undefined : keys.back,
-  };
-  const magnification = /^[1-6]$/.test(event.key) ? MAGNIFICATIONS[Number(event.key) - 1] : undefined;
-  const action = magnification === undefined ? actions[event.key] : () => scene?.magnify(magnification);
-  action?.();
-  return action !== undefined;
-}
-
-/** Shift and the wheel turn the fine focus, as on a microscope. */
-function useFineFocus(stage: React.RefObject<HTMLDivElement | null>, plane: (step: number) => void) {
-  const latest = useRef(plane);
-  latest.current = plane;
-  useEffect(() => {
-    const element = stage.current!;
-    const onWheel = (event: WheelEvent) => {
-      if (!event.shiftKey) return;
-      event.preventDefault();
-      event.stopPropagation();
-      latest.current((event.deltaY || event.deltaX) < 0 ? 1 : -1);
-    };
-    element.addEventListener("wheel", onWheel, { capture: true, passive: false });
-    return () => element.removeEventListener("wheel", onWheel, { capture: true });
-  }, [stage]);
-}
-

@@ -1,13 +1,13 @@
 /** A stack of radiology images: wheel to scroll, drag to window. */
 
-import "./reading.css";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { Stack } from "../data/api";
 import { dateText, numberText } from "../data/format";
-import { renderedOf, stackQuery, studyQuery } from "../data/queries";
+import { renderedOf } from "../data/addresses";
+import { stackQuery, studyQuery } from "../data/queries";
 import { factLines, Lines } from "../tools/Details";
 import { Icon } from "../tools/icons";
 import { Panel } from "../tools/Panel";

@@ -5,14 +5,14 @@ const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
 type Drawer = "canvas" | "webgl";
 
 const KEPT = "lamelle.drawer";
+const LATER_MS = 3000;
 
-/** Asking takes a tenth of a second on a weak machine, so the answer is kept for this browser. */
+/** Asking takes a tenth of a second on a weak machine: it is done once for this browser, when there is nothing else to do. */
 export function drawer(): Drawer {
   const [browser, kept] = (localStorage.getItem(KEPT) ?? "").split("\n");
   if (browser === navigator.userAgent && (kept === "canvas" || kept === "webgl")) return kept;
-  const found = detect();
-  localStorage.setItem(KEPT, `${navigator.userAgent}\n${found}`);
-  return found;
+  setTimeout(() => localStorage.setItem(KEPT, `${navigator.userAgent}\n${detect()}`), LATER_MS);
+  return "canvas";
 }
 
 function detect(): Drawer {

@@ -2,10 +2,13 @@
 
 import OpenSeadragon from "openseadragon";
 import type { PyramidModel, Slide } from "../data/api";
-import { magnificationOf, mmPerPixelAt } from "../math/scale";
+import { isDark } from "../data/channels";
+import { type Layer, layerKey } from "../data/layer";
+import { ASSUMED_MM, magnificationOf, mmPerPixelAt } from "../math/scale";
+import { LEAST_RATIO } from "../math/tiles";
 import { turn, type View } from "../math/view";
 import { drawer } from "./renderer";
-import { type Layer, tileSource } from "./source";
+import { tileSource } from "./source";
 
 export type State = {
   /** Centre in pixels of the largest level. */
@@ -18,39 +21,46 @@ export type State = {
 
 export type Pointer = { x: number; y: number } | null;
 
-type Options = {
-  element: HTMLElement;
-  navigator: HTMLElement;
-  slide: Slide;
-  layer: Layer;
-  view: View;
+/** Who follows what is shown; told at once of what is so already. */
+export type Watcher = {
   onState: (state: State) => void;
   onPointer: (pointer: Pointer) => void;
   onFirstView: () => void;
 };
 
-/** A slide without a pixel size is shown as if it were scanned at 40x, and the page says that nothing can be measured. */
-const ASSUMED_MM = 0.00025;
+/** Where the slide and its map lie in the page. */
+export type Places = { stage: Element; map: Element };
+
+/** `standIn`: a picture of the whole slide that is shown until its tiles are. */
+type Options = { places: Places; slide: Slide; layer: Layer; view: View; standIn?: string };
+
 const STEP_PX = 120;
 
 export class Scene {
   readonly viewer: OpenSeadragon.Viewer;
-  private readonly slide: Slide;
+  readonly slide: Slide;
+  /** `data-settled` names the layer whose tiles are all drawn. */
+  readonly element = made("stage", { tabindex: "0", role: "application" });
+  private readonly map = made("map-place");
   private readonly shown = new Map<string, OpenSeadragon.TiledImage>();
   private layer: Layer;
+  private watcher: Watcher | null = null;
   private settled = false;
   private atHome = true;
-  private readonly onState: (state: State) => void;
 
-  constructor(options: Options) {
-    this.slide = options.slide;
-    this.layer = options.layer;
-    this.onState = options.onState;
+  constructor({ places, slide, layer, view, standIn }: Options) {
+    this.slide = slide;
+    this.layer = layer;
+    this.element.classList.add(isDark(this.pyramid.paths) ? "dark" : "glass");
+    this.moveTo(places);
+    const frame = made("map-frame"); // OpenSeadragon puts a wrapper of its own about it
+    this.map.append(frame);
+    if (standIn) this.element.append(picture(standIn));
     quietStyles();
     this.viewer = new OpenSeadragon.Viewer({
-      element: options.element,
+      element: this.element,
       drawer: drawer(),
-      navigatorElement: options.navigator,
+      navigatorElement: frame,
       showNavigator: true,
       navigatorAutoFade: false,
       navigatorRotate: false,
@@ -61,6 +71,7 @@ export class Scene {
       zoomPerSecond: 2,
       minZoomImageRatio: 0.5,
       maxZoomPixelRatio: 4,
+      minPixelRatio: LEAST_RATIO,
       visibilityRatio: 0.2,
       preserveImageSizeOnResize: true,
       gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true },
@@ -72,9 +83,20 @@ export class Scene {
       blendTime: 0,
       preload: false,
     } as OpenSeadragon.Options);
-    this.listen(options);
-    this.viewer.addHandler("open", () => this.opened(options.view));
+    this.listen();
+    this.viewer.addHandler("open", () => this.opened(view));
     this.viewer.open([{ tileSource: tileSource(this.slide, this.layer) }] as unknown as OpenSeadragon.TileSourceSpecifier[]);
+  }
+
+  moveTo({ stage, map }: Places): void {
+    stage.prepend(this.element);
+    map.append(this.map);
+  }
+
+  watch(watcher: Watcher): void {
+    this.watcher = watcher;
+    this.changed();
+    if (this.settled) watcher.onFirstView();
   }
 
   get pyramid(): PyramidModel {
@@ -148,13 +170,15 @@ export class Scene {
   }
 
   destroy(): void {
+    this.watcher = null;
     this.viewer.destroy();
+    this.element.remove();
+    this.map.remove();
   }
 
   private opened(view: View): void {
-    this.shown.set(key(this.layer), this.viewer.world.getItemAt(0));
+    this.shown.set(layerKey(this.layer), this.viewer.world.getItemAt(0));
     this.goTo(view);
-    this.preloadNeighbours();
     this.changed();
   }
 
@@ -171,7 +195,7 @@ export class Scene {
     return this.image.imageToViewportZoom(this.baseMm / mmPerPixelAt(magnification));
   }
 
-  private listen(options: Options): void {
+  private listen(): void {
     const { viewer } = this;
     for (const event of ["canvas-drag", "canvas-scroll", "canvas-pinch", "canvas-double-click"] as const) {
       viewer.addHandler(event, () => {
@@ -186,33 +210,37 @@ export class Scene {
     viewer.addHandler("canvas-key", (event) => {
       event.preventDefaultAction = true;
     });
-    viewer.addHandler("tile-drawn" as "open", () => options.element.dataset.drawn || this.drawn(options));
     new OpenSeadragon.MouseTracker({
       element: viewer.canvas,
       moveHandler: (event) => {
         const at = (event as unknown as { position: OpenSeadragon.Point }).position;
         if (!viewer.isOpen() || viewer.world.getItemCount() === 0) return;
-        options.onPointer(this.image.viewportToImageCoordinates(viewer.viewport.pointFromPixel(at, true)));
+        this.watcher?.onPointer(this.image.viewportToImageCoordinates(viewer.viewport.pointFromPixel(at, true)));
       },
-      leaveHandler: () => options.onPointer(null),
+      leaveHandler: () => this.watcher?.onPointer(null),
     });
     viewer.world.addHandler("add-item", (event) => {
       const item = (event as unknown as { item: OpenSeadragon.TiledImage }).item;
       item.addHandler("fully-loaded-change", (change) => {
-        if (!(change as unknown as { fullyLoaded: boolean }).fullyLoaded || this.settled) return;
-        this.settled = true;
-        options.element.dataset.settled = "true";
-        options.onFirstView();
+        if ((change as unknown as { fullyLoaded: boolean }).fullyLoaded) this.whole();
       });
     });
   }
 
-  private drawn(options: Options): void {
-    options.element.dataset.drawn = "true";
+  /** All tiles of the first view are drawn: with the next frame they are on the screen. */
+  private whole(): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.preloadNeighbours();
+    requestAnimationFrame(() => {
+      this.element.querySelector(".placeholder")?.remove();
+      this.element.dataset.settled = layerKey(this.layer);
+      this.watcher?.onFirstView();
+    });
   }
 
   private changed(): void {
-    if (this.viewer.isOpen() && this.viewer.world.getItemCount() > 0) this.onState(this.state());
+    if (this.viewer.isOpen() && this.viewer.world.getItemCount() > 0) this.watcher?.onState(this.state());
   }
 
   /** Every plane and path lies at the same place, so any image measures for all. */
@@ -221,7 +249,7 @@ export class Scene {
   }
 
   private imageOf(layer: Layer): OpenSeadragon.TiledImage | undefined {
-    return this.shown.get(key(layer));
+    return this.shown.get(layerKey(layer));
   }
 
   private add(layer: Layer, opacity: number): void {
@@ -231,8 +259,8 @@ export class Scene {
       preload: opacity === 0,
       success: (event) => {
         const added = (event as unknown as { item: OpenSeadragon.TiledImage }).item;
-        this.shown.set(key(layer), added);
-        if (key(layer) === key(this.layer)) this.reveal(layer);
+        this.shown.set(layerKey(layer), added);
+        if (layerKey(layer) === layerKey(this.layer)) this.reveal(layer);
       },
     });
   }
@@ -243,8 +271,10 @@ export class Scene {
     wanted.setPreload(false);
     const { world } = this.viewer;
     world.setItemIndex(wanted, world.getItemCount() - 1);
+    delete this.element.dataset.settled;
     const settle = () => {
-      if (key(layer) !== key(this.layer)) return;
+      if (layerKey(layer) !== layerKey(this.layer)) return;
+      this.element.dataset.settled = layerKey(layer);
       for (const image of this.shown.values()) if (image !== wanted) image.setOpacity(0);
       this.forgetDistant();
       this.preloadNeighbours();
@@ -265,13 +295,28 @@ export class Scene {
   private forgetDistant(): void {
     for (const [name, image] of this.shown) {
       const [, plane] = name.split("/");
-      const near = Math.abs(Number(plane) - this.layer.plane) <= 2 && sameButPlane(name, key(this.layer));
+      const near = Math.abs(Number(plane) - this.layer.plane) <= 2 && sameButPlane(name, layerKey(this.layer));
       if (!near) {
         this.viewer.world.removeItem(image);
         this.shown.delete(name);
       }
     }
   }
+}
+
+function picture(address: string): HTMLImageElement {
+  const image = new Image();
+  image.className = "placeholder";
+  image.alt = "";
+  image.src = address;
+  return image;
+}
+
+function made(name: string, attributes: Record<string, string> = {}): HTMLElement {
+  const element = document.createElement("div");
+  element.className = name;
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  return element;
 }
 
 /** OpenSeadragon adds a style element of its own unless one is there; our page's policy would refuse it. */
@@ -282,10 +327,6 @@ function quietStyles(): void {
   style.setAttribute(name, "true");
   style.nonce = document.querySelector<HTMLElement>("meta[property=csp-nonce]")?.nonce ?? "";
   document.head.appendChild(style);
-}
-
-function key(layer: Layer): string {
-  return `${layer.pyramid}/${layer.plane}/${layer.path}/${layer.icc}/${layer.channels}`;
 }
 
 function sameButPlane(one: string, other: string): boolean {

@@ -1,22 +1,10 @@
 /** Our pyramids as OpenSeadragon reads them: any factors between levels, padded edges, exact tile boxes. */
 
-import { channelsAsked, channelsOf } from "../data/channels";
 import OpenSeadragon from "openseadragon";
+import { tileUrl } from "../data/addresses";
 import type { PyramidModel, Slide } from "../data/api";
+import type { Layer } from "../data/layer";
 import { shownPixels, tileAt, tileBox } from "../math/tiles";
-
-/** `channels`: the channels of a fluorescence slide as channelsText writes them; empty for any other. */
-export type Layer = { pyramid: number; plane: number; path: string; icc: boolean; channels: string };
-
-export function tileUrl(slide: Slide, layer: Layer, level: number, column: number, row: number): string {
-  const asked = new URLSearchParams({ v: slide.version });
-  if (layer.plane) asked.set("z", String(layer.plane));
-  if (layer.path) asked.set("path", layer.path);
-  if (layer.pyramid) asked.set("pyramid", String(layer.pyramid));
-  if (layer.channels) asked.set("channels", channelsAsked(channelsOf(slide.pyramids[layer.pyramid]!.paths, layer.channels)));
-  if (layer.icc) asked.set("icc", "srgb");
-  return `/api/slides/${slide.uid}/levels/${level}/tiles/${column}/${row}?${asked}`;
-}
 
 /** OpenSeadragon counts levels from the smallest; the server from the largest. */
 export function tileSource(slide: Slide, layer: Layer): OpenSeadragon.TileSource {

@@ -1,7 +1,7 @@
 /** The small picture of a series; its place is kept while it loads, and a quiet sign stands where there is none. */
 
 import { useState } from "react";
-import { thumbnailOf } from "../data/queries";
+import { thumbnailOf } from "../data/addresses";
 import { Icon, type IconName } from "./icons";
 
 const SIGNS: Record<string, IconName> = { slide: "label", stack: "stack", document: "file", other: "file" };

@@ -127,6 +127,7 @@ class Slide(Model):
 
     uid: str
     study_uid: str
+    slides_in_study: int
     version: str
     pyramids: list[PyramidModel]
     container: str

@@ -1,15 +1,17 @@
 """The viewer's built files: precompressed, cached for ever when their name holds a digest, and strict headers.
 
-Any address that is no file answers the one page, which reads the address itself.
+Any address that is no file answers the one page, which reads the address itself; the page of a slide finds in itself
+what it would ask for first.
 """
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+import anyio.to_thread
 from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -42,6 +44,14 @@ SECURITY: Final[Mapping[str, str]] = {
 NOT_BUILT: Final = "The viewer is not built. Run `pip install .`, or `npm ci && npm run build` in viewer/."
 
 
+Bring = Callable[[str], str]
+"""The JSON of a slide that its page is to find in itself; empty when there is none."""
+
+
+def nothing(uid: str) -> str:
+    return ""
+
+
 def policy(nonce: str) -> str:
     """The Content-Security-Policy: nothing from elsewhere, nothing inline without this answer's nonce."""
     return (
@@ -51,19 +61,27 @@ def policy(nonce: str) -> str:
     )
 
 
-def pages(static: Path = STATIC) -> ASGIApp:
-    """The application to mount at /, after every other."""
+def pages(bring: Bring = nothing, static: Path = STATIC) -> ASGIApp:
+    """The application to mount at /, after every other; `bring` finds what a slide's page brings along."""
     root = static.resolve()
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        await _response(root, scope)(scope, receive, send)
+        uid = slide_of(scope)
+        brought = await anyio.to_thread.run_sync(bring, uid) if uid else ""
+        await _response(root, scope, uid, brought)(scope, receive, send)
 
     return answer
 
 
-def _response(root: Path, scope: Scope) -> Response:
+def slide_of(scope: Scope) -> str:
+    """The series a slide's page is asked for; empty for anything else."""
+    kind, _, uid = str(scope["path"]).lstrip("/").partition("/")
+    return uid if kind == "slides" and scope["method"] == "GET" and is_uid(uid) else ""
+
+
+def _response(root: Path, scope: Scope, slide: str, brought: str) -> Response:
     if scope["method"] not in {"GET", "HEAD"}:
         return http.problem(405, "method_not_allowed", "pages can only be read")
     name = str(scope["path"]).lstrip("/")
@@ -72,39 +90,35 @@ def _response(root: Path, scope: Scope) -> Response:
     path = (root / name).resolve()
     if name and path.is_relative_to(root) and path.suffix in MEDIA_TYPES and path.name != "index.html":
         return _file(path, name, Headers(scope=scope)) if path.is_file() else _missing()
-    return _page(root, name)
+    return _page(root, slide, brought)
 
 
 def _missing() -> Response:
     return http.problem(404, "no_such_page", "there is nothing at this address")
 
 
-def _page(root: Path, name: str) -> Response:
+def _page(root: Path, slide: str, brought: str) -> Response:
     index = root / "index.html"
     if not index.is_file():
         return Response(NOT_BUILT, 503, media_type="text/plain")
     nonce = secrets.token_urlsafe(16)
     headers = {**SECURITY, "content-security-policy": policy(nonce), "cache-control": "no-store"}
-    text = index.read_text().replace("</head>", f"{_early(root, name)}</head>", 1)
+    text = index.read_text()
+    if slide:
+        text = text.replace("</head>", f"{_early(root)}{_data(brought)}</head>", 1)
     return Response(text.replace(NONCE, nonce), headers=headers, media_type="text/html")
 
 
-def _early(root: Path, name: str) -> str:
-    """Links to what the page of a slide will ask for, so that the browser fetches it while the first code runs."""
-    kind, _, uid = name.partition("/")
-    if kind != "slides" or not is_uid(uid):
-        return ""
-    code = "".join(
-        f'<link rel="modulepreload" crossorigin href="/{file}" nonce="{NONCE}">'
-        if file.endswith(".js")
-        else _style(file)
-        for file in chunks(root / CHUNKS, "src/pages/SlidePage.tsx")
-    )
-    return f'{code}<link rel="preload" as="fetch" crossorigin href="/api/slides/{uid}">'
+def _data(brought: str) -> str:
+    """JSON the page finds in itself; it is data, which no policy has to let run, and cannot end its element."""
+    harmless = brought.replace("<", "\\u003c")
+    return f'<script type="application/json" id="first">{harmless}</script>' if brought else ""
 
 
-def _style(file: str) -> str:
-    return f'<link rel="preload" as="style" crossorigin href="/{file}">'
+def _early(root: Path) -> str:
+    """Links to the code a slide goes on with, so that it is here when the first view is drawn; not run before."""
+    files = chunks(root / CHUNKS, "src/scene/scene.ts")
+    return "".join(f'<link rel="preload" as="script" crossorigin href="/{file}" nonce="{NONCE}">' for file in files)
 
 
 @lru_cache(8)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from lamelle.archive import glance
 from lamelle.archive.store import Archive
 from lamelle.dicom import slide as model
 from lamelle.doors.web import reading
@@ -84,20 +85,33 @@ class Slides:
 
 def router(archive: Archive, settings: WebSettings) -> APIRouter:
     routes = APIRouter()
-    slides = slides_of(archive)
 
     @routes.get("/slides/{series_uid}")
     def slide(series_uid: str, response: Response) -> Slide:
         response.headers["cache-control"] = "private, no-cache"
-        return describe(series_uid, slides.get(series_uid), labels="label" in rights(settings))
+        return described(archive, settings, series_uid)
 
     return routes
 
 
-def describe(series_uid: str, known: Known, *, labels: bool) -> Slide:
+def described(archive: Archive, settings: WebSettings, series_uid: str) -> Slide:
+    """What the reading page needs to know of a slide. Raises: NotFound, Gone, Invalid("not_a_slide")."""
+    known = slides_of(archive).get(series_uid)
+    return describe(
+        series_uid, known, labels="label" in rights(settings), siblings=_slides_in(archive, known.study_uid)
+    )
+
+
+def _slides_in(archive: Archive, study_uid: str) -> int:
+    series = glance.series_of(archive.db, [study_uid])[study_uid]
+    return sum(reading.kind(each.sop_class_uid, each.modality) == "slide" for each in series)
+
+
+def describe(series_uid: str, known: Known, *, labels: bool, siblings: int) -> Slide:
     return Slide(
         uid=series_uid,
         study_uid=known.study_uid,
+        slides_in_study=siblings,
         version=known.version,
         pyramids=[_pyramid(p) for p in known.slide.pyramids],
         container=known.slide.container,

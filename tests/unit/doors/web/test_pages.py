@@ -20,7 +20,7 @@ def client(tmp_path: Path) -> Any:
     (static / "assets" / "main-1a2b.js.br").write_bytes(b"brotli")
     (static / "icon.svg").write_text("<svg/>")
     (tmp_path / "secret.json").write_text("{}")
-    return client_of(pages(static))
+    return client_of(pages(static=static))
 
 
 @pytest.mark.parametrize("address", ["/", "/studies/1.2.3", "/slides/1.2.3?x=1", "/index.html"])
@@ -70,4 +70,4 @@ def test_pages_are_only_read(client: Any) -> None:
 
 
 def test_a_viewer_that_is_not_built_says_so(tmp_path: Path) -> None:
-    assert client_of(pages(tmp_path))("/").status_code == 503
+    assert client_of(pages(static=tmp_path))("/").status_code == 503
