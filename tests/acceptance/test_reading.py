@@ -75,7 +75,11 @@ def test_a_shared_view_shows_the_stored_pixels(page: Page, served: Served) -> No
 def test_a_slide_is_drawn_before_its_viewer_is_loaded(page: Page, served: Served) -> None:
     """What the sketch shows is what stays: nothing moves when the viewer takes over."""
     held: list[Route] = []
-    page.route(re.compile("/assets/scene-"), lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(re.compile("/assets/scene-"), hold)
     page.goto(f"/slides/{served.slide}?x=960&y=640&mag={MAGNIFICATION}", wait_until="commit")
     page.wait_for_function("() => performance.getEntriesByName('lamelle-first-view').length")
     expect(page.locator(".sketch")).to_be_visible()

@@ -1,5 +1,6 @@
 /** When something cannot be shown: what, why, and what to do. */
 
+import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { Refused } from "../data/client";
 
@@ -16,11 +17,16 @@ export function Trouble({ error, onRetry }: { error: unknown; onRetry?: () => vo
           {t("errors.code")} {refused.code}
         </p>
       )}
-      {onRetry && (
-        <button type="button" className="chip" onClick={onRetry}>
-          {t("errors.retry")}
-        </button>
-      )}
+      <p>
+        {onRetry && (
+          <button type="button" className="chip" onClick={onRetry}>
+            {t("errors.retry")}
+          </button>
+        )}
+        <Link to="/" className="chip">
+          {t("study.back")}
+        </Link>
+      </p>
     </div>
   );
 }

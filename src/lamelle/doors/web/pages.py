@@ -70,7 +70,7 @@ def pages(bring: Bring = nothing, static: Path = STATIC) -> ASGIApp:
             return
         uid = slide_of(scope)
         brought = await anyio.to_thread.run_sync(bring, uid) if uid else ""
-        await _response(root, scope, uid, brought)(scope, receive, send)
+        await _response(root, scope, brought)(scope, receive, send)
 
     return answer
 
@@ -81,7 +81,7 @@ def slide_of(scope: Scope) -> str:
     return uid if kind == "slides" and scope["method"] == "GET" and is_uid(uid) else ""
 
 
-def _response(root: Path, scope: Scope, slide: str, brought: str) -> Response:
+def _response(root: Path, scope: Scope, brought: str) -> Response:
     if scope["method"] not in {"GET", "HEAD"}:
         return http.problem(405, "method_not_allowed", "pages can only be read")
     name = str(scope["path"]).lstrip("/")
@@ -90,21 +90,21 @@ def _response(root: Path, scope: Scope, slide: str, brought: str) -> Response:
     path = (root / name).resolve()
     if name and path.is_relative_to(root) and path.suffix in MEDIA_TYPES and path.name != "index.html":
         return _file(path, name, Headers(scope=scope)) if path.is_file() else _missing()
-    return _page(root, slide, brought)
+    return _page(root, brought)
 
 
 def _missing() -> Response:
     return http.problem(404, "no_such_page", "there is nothing at this address")
 
 
-def _page(root: Path, slide: str, brought: str) -> Response:
+def _page(root: Path, brought: str) -> Response:
     index = root / "index.html"
     if not index.is_file():
         return Response(NOT_BUILT, 503, media_type="text/plain")
     nonce = secrets.token_urlsafe(16)
     headers = {**SECURITY, "content-security-policy": policy(nonce), "cache-control": "no-store"}
     text = index.read_text()
-    if slide:
+    if brought:
         text = text.replace("</head>", f"{_early(root)}{_data(brought)}</head>", 1)
     return Response(text.replace(NONCE, nonce), headers=headers, media_type="text/html")
 
@@ -112,7 +112,7 @@ def _page(root: Path, slide: str, brought: str) -> Response:
 def _data(brought: str) -> str:
     """JSON the page finds in itself; it is data, which no policy has to let run, and cannot end its element."""
     harmless = brought.replace("<", "\\u003c")
-    return f'<script type="application/json" id="first">{harmless}</script>' if brought else ""
+    return f'<script type="application/json" id="first">{harmless}</script>'
 
 
 def _early(root: Path) -> str:

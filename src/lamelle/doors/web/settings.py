@@ -8,4 +8,5 @@ class WebSettings:
     """Settings of the pages."""
 
     show_labels: bool = True
-    """Show the pictures of labels and whole slides, which may name the patient; false: the pages' API refuses them."""
+    """Show the pictures of labels and whole slides, which may name the patient; false: the pages and their API refuse
+    them. DICOMweb still gives LABEL and OVERVIEW images, as it gives every instance: programs read there, not people."""

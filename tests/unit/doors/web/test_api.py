@@ -258,6 +258,9 @@ def test_channels_add_up_in_their_colours(growing: Archive) -> None:
         return [round(value) for value in tile.mean(axis=(0, 1)).tolist()]
 
     assert np.allclose(shown("1:0000ff,2:00ff00"), [0, 100, 200], atol=2)
+    preview = picture(ask(f"/api/series/{series}/thumbnail").content)
+    assert preview.shape[:2] == (256, 256)
+    assert np.allclose(preview.mean(axis=(0, 1)), [0, 100, 200], atol=2)
     assert np.allclose(shown("1:ff0000"), [200, 0, 0], atol=2)
     assert np.allclose(shown("1:ffffff,2:ffffff"), [255, 255, 255], atol=2)
     for wrong in ("1", "1:red", ",".join(["1:ffffff"] * 17)):

@@ -1,5 +1,6 @@
 """The viewer's files: headers, precompression, and the one page for every other address."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,25 @@ def test_nothing_outside_and_nothing_missing(client: Any, address: str) -> None:
     answer = client(address)
     assert answer.status_code == 404 or "secret" not in answer.text
     assert answer.text != "{}"
+
+
+def test_the_page_of_a_slide_finds_it_in_itself(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<head></head>")
+    (tmp_path / "chunks.json").write_text('{"src/scene/scene.ts": {"file": "assets/scene-1.js", "imports": ["_a.js"]}}')
+    asked: list[str] = []
+
+    def bring(uid: str) -> str:
+        asked.append(uid)
+        return '{"container": "</script><b>"}' if uid == "1.2.3" else ""
+
+    client = client_of(pages(bring, tmp_path))
+    text = client("/slides/1.2.3").text
+    assert '<link rel="preload" as="script" crossorigin href="/assets/scene-1.js"' in text
+    found = re.search(r'<script type="application/json" id="first">(.*?)</script>', text)
+    assert found and json.loads(found[1]) == {"container": "</script><b>"}
+    for other in ("/slides/1.2.4", "/slides/none", "/studies/1.2.3"):
+        assert 'id="first"' not in client(other).text
+    assert asked == ["1.2.3", "1.2.4"]
 
 
 def test_pages_are_only_read(client: Any) -> None:
