@@ -105,10 +105,9 @@ def test_the_whole_slide_is_shown_first_with_its_scale(page: Page, served: Serve
 
 def test_zoom_pan_and_rotation_by_keyboard(page: Page, served: Served) -> None:
     opened(page, served.slide).focus()
-    whole = view_of(page)
+    view_of(page)
     page.keyboard.press("4")
     at_ten = view_of(page, lambda view: abs(view["mag"] - 10) < 0.05)
-    assert at_ten["mag"] > whole["mag"]
     page.keyboard.press("ArrowRight")
     view_of(page, lambda view: view["x"] - at_ten["x"] > 100)
     page.keyboard.press("r")

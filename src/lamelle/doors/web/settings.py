@@ -9,4 +9,4 @@ class WebSettings:
 
     show_labels: bool = True
     """Show the pictures of labels and whole slides, which may name the patient; false: the pages and their API refuse
-    them. DICOMweb still gives LABEL and OVERVIEW images, as it gives every instance: programs read there, not people."""
+    them. DICOMweb gives LABEL and OVERVIEW images all the same, as it gives every instance."""
