@@ -1,6 +1,6 @@
 """News of what happened, written in the same transaction as what happened, then turned into jobs for who asked.
 
-Who asked stands in one table, ops/wiring.SUBSCRIPTIONS; nothing here knows it.
+Who asked stands in one place, ops/wiring.subscriptions; nothing here knows it.
 """
 
 import json

@@ -152,23 +152,28 @@ def find(lab: Lab, asked: Sequence[Key]) -> list[Dataset]:
     return found
 
 
+INDEXED = {
+    (STUDY_UID,): scheduled_step.c.study_uid,
+    ("00080050",): scheduled_step.c.accession_number,
+    ("00100020",): scheduled_step.c.patient_id,
+    (STEPS, "00080060"): scheduled_step.c.modality,
+    (STEPS, "00400009"): scheduled_step.c.step_id,
+    (STEPS, START_DATE): scheduled_step.c.start_date,
+    (STEPS, STATUS): scheduled_step.c.status,
+    (STEPS, SPECIMENS, CONTAINER): scheduled_container.c.container_id,
+    (SPECIMENS, CONTAINER): scheduled_container.c.container_id,
+}
+"""Keys that a column answers."""
+
+
 def _narrowed(asked: Sequence[Key]) -> Iterator[sa.ColumnElement[bool]]:
-    """Conditions by which an index leaves out what can't match; the rest is asked of each item."""
-    columns = scheduled_step.c
-    plain = {
-        (STUDY_UID,): columns.study_uid,
-        ("00080050",): columns.accession_number,
-        ("00100020",): columns.patient_id,
-        (STEPS, "00080060"): columns.modality,
-        (STEPS, "00400009"): columns.step_id,
-        (STEPS, START_DATE): columns.start_date,
-        (STEPS, STATUS): columns.status,
-    }
-    for path, column in plain.items():
-        yield from _condition(column, keys.find(asked, *path))
-    for path in ((SPECIMENS, CONTAINER), (STEPS, SPECIMENS, CONTAINER)):
-        for condition in _condition(scheduled_container.c.container_id, keys.find(asked, *path)):
-            yield columns.id.in_(sa.select(scheduled_container.c.scheduled_id).where(condition))
+    """Conditions that leave out what can't match; the rest is asked of each item."""
+    for path, column in INDEXED.items():
+        for condition in _condition(column, keys.find(asked, *path)):
+            if column.table is scheduled_step:
+                yield condition
+            else:
+                yield scheduled_step.c.id.in_(sa.select(scheduled_container.c.scheduled_id).where(condition))
 
 
 def _condition(column: sa.ColumnElement[str], criterion: Criterion | None) -> Iterator[sa.ColumnElement[bool]]:

@@ -110,7 +110,7 @@ def update(lab: Lab, uid: str, changes: Dataset) -> tuple[Step, tuple[str, ...]]
         if row is None:
             raise NotFound("no_such_performed_step", f"there is no performed procedure step {uid}")
         if not NEXT[row.status]:
-            raise Conflict("step_ended", f"the performed procedure step is {row.status} and may no longer be updated")
+            raise Conflict("step_ended", f"it may no longer be updated, being {row.status}")
         kept: Dataset = json.loads(row.json)
         left = tuple(tag for tag in changes if tag in FIXED and changes[tag].get("Value") != _value(kept, tag))
         dataset = {**kept, **{tag: element for tag, element in _kept(changes).items() if tag not in FIXED}}

@@ -23,7 +23,9 @@ from lamelle.ops.peers import dicom
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
 
+worklist = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Slides to be scanned (Modality Worklist).")
 app.add_typer(dicom, name="dicom")
+app.add_typer(worklist, name="worklist")
 
 
 def existing(settings: Settings, *, catalogue: bool) -> Settings:
@@ -139,6 +141,57 @@ def demo(
     from lamelle.ops.demo import run
 
     run.main(folder, port=port, size="small" if small else "full", browser=browser)
+
+
+@worklist.command(name="put")
+def worklist_put(
+    files: Annotated[list[Path], typer.Argument(help="DICOM (.wl, .dcm) or DICOM JSON files.", exists=True)],
+    data: Data = None,
+    file: File = None,
+) -> None:
+    """Put scheduled procedure steps on the worklist, all or none; a step put again is replaced."""
+    from lamelle.lab import items, schedule
+    from lamelle.ops import wiring
+
+    read = []
+    for path in files:
+        try:
+            read += items.read(path.read_bytes())
+        except LamelleError as error:
+            raise Invalid(error.code, f"{path}: {error.message}") from error
+    with wiring.laboratory(settings_of(data, file)) as lab:
+        outcomes = schedule.put(lab, read)
+    counts = [f"{outcomes.count(kind)} {kind}" for kind in get_args(schedule.Outcome) if kind in outcomes]
+    typer.echo(", ".join(counts))
+
+
+@worklist.command(name="list")
+def worklist_list(data: Data = None, file: File = None) -> None:
+    """List the scheduled procedure steps by their start; no patient is named."""
+    from lamelle.lab import schedule
+    from lamelle.ops import wiring
+
+    table = Table("step", "status", "start", "station", "accession", "slides", "study", box=None)
+    with wiring.laboratory(existing(settings_of(data, file), catalogue=True)) as lab:
+        for entry in schedule.entries(lab):
+            many = ", ".join(entry.stations), entry.accession_number, ", ".join(entry.containers)
+            table.add_row(entry.step_id, entry.status, entry.start, *many, entry.study_uid)
+    Console(width=None if sys.stdout.isatty() else 200, markup=False).print(table)
+
+
+@worklist.command(name="remove")
+def worklist_remove(
+    step: Annotated[str, typer.Argument(help="Scheduled Procedure Step ID.")],
+    study: Annotated[str | None, typer.Option(help="Its Study Instance UID, if several have it.")] = None,
+    data: Data = None,
+    file: File = None,
+) -> None:
+    """Take a scheduled procedure step off the worklist."""
+    from lamelle.lab import schedule
+    from lamelle.ops import wiring
+
+    with wiring.laboratory(existing(settings_of(data, file), catalogue=True)) as lab:
+        typer.echo(f"{schedule.remove(lab, step, study)} removed")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Writes docs/reference from the code: settings, commands, endpoints, errors, metrics.
+"""Writes docs/reference from the code: settings, commands, endpoints, errors, metrics, the conformance statement.
 
 `python -m lamelle.ops.reference docs/reference` writes; tests/house compares.
 """
@@ -20,6 +20,7 @@ from starlette.routing import Mount, Route
 import lamelle
 from lamelle.base import telemetry
 from lamelle.dicom import validate
+from lamelle.doors.dimse import conformance
 from lamelle.ops import cli, config, metrics, wiring
 from lamelle.ops.config import Settings
 
@@ -42,6 +43,7 @@ def pages() -> dict[str, str]:
         "endpoints": endpoints(),
         "errors": errors(),
         "metrics": counters(),
+        "conformance": conformance_statement(),
     }
 
 
@@ -189,6 +191,16 @@ def _described(app: FastAPI, prefix: str) -> Iterator[tuple[str, str, str]]:
 
 def _first_line(thing: Any) -> str:
     return (inspect.getdoc(thing) or "").split("\n", maxsplit=1)[0]
+
+
+def conformance_statement() -> str:
+    """The DICOM conformance statement, with the settings of the network and what DICOMweb answers."""
+    told = {
+        f"{section}.{name}": (what, config.text(config.default(f"{section}.{name}")))
+        for section in ("dimse", "lab")
+        for name, what in about(config.sections()[section]).items()
+    }
+    return conformance.statement(told, [route for route in routes() if route[0].startswith("/dicomweb")], NOTE)
 
 
 # -- errors and metrics ----------------------------------------------------------------------------------------------

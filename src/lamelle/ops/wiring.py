@@ -6,8 +6,8 @@ Everything that joins two rooms is in this file; the processes that run it are i
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -25,20 +25,30 @@ from lamelle.base import events, jobs, telemetry
 from lamelle.base.errors import LamelleError, Unavailable
 from lamelle.doors import dicomweb, http, web
 from lamelle.doors.dicomweb import FramesFastPath
+from lamelle.doors.dimse.node import Node
 from lamelle.doors.files.watching import Watcher
 from lamelle.doors.web import TilesFastPath
+from lamelle.lab.room import Lab
 from lamelle.ops import health, metrics
 from lamelle.ops.config import Settings
 
 SENDERS: Final = 4
 """Destinations that are sent to at once: a slow one holds up no other."""
-SUBSCRIPTIONS: Final[Mapping[str, tuple[str, ...]]] = {}
-"""Event to the kinds of job that follow it."""
 
 
 def opened(settings: Settings) -> Archive:
     """The archive, connected and migrated."""
     return Archive.open(settings.archive)
+
+
+@contextmanager
+def laboratory(settings: Settings) -> Iterator[Lab]:
+    """The laboratory by itself, for a command."""
+    archive = opened(settings)
+    try:
+        yield Lab(archive.db, archive.clock, settings.lab)
+    finally:
+        archive.close()
 
 
 def application(settings: Settings) -> ASGIApp:
@@ -105,14 +115,18 @@ def paths(routes: list[BaseRoute], prefix: str = "") -> list[str]:
 # -- the DICOM network ------------------------------------------------------------------------------------------------
 
 
+def node_of(archive: Archive, settings: Settings) -> Node:
+    """What the DICOM network works on."""
+    return Node(archive, settings.dimse, settings.lab)
+
+
 def receive(settings: Settings, sock: socket.socket, stop_timeout_s: float) -> None:
     """Serve associations on a listening socket until SIGTERM, in the main thread."""
-    from lamelle.doors.dimse.node import Node
     from lamelle.doors.dimse.server import Server
 
     archive = opened(settings)
     try:
-        server = Server(Node(archive, settings.dimse), sock)
+        server = Server(node_of(archive, settings), sock)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: server.stop())
         server.run()
@@ -150,7 +164,7 @@ def tend(settings: Settings, stop: threading.Event) -> None:
 
 def loops(archive: Archive, settings: Settings, stop: threading.Event) -> list[Callable[[], None]]:
     """What runs side by side in the jobs process, each until `stop`."""
-    runner = jobs.Runner(archive.db, handlers(archive), archive.clock, settings.jobs)
+    runner = jobs.Runner(archive.db, handlers(archive, settings), archive.clock, settings.jobs)
     to_peers = sending(archive, settings, stop)
     senders = [jobs.Runner(archive.db, to_peers, archive.clock, settings.jobs) for _ in range(SENDERS)]
     forwarding.wake(archive.db, archive.clock)
@@ -159,7 +173,7 @@ def loops(archive: Archive, settings: Settings, stop: threading.Event) -> list[C
     return [
         lambda: runner.run_forever(stop),
         *(partial(sender.run_forever, stop) for sender in senders),
-        lambda: relay(archive, settings.jobs.poll_s, stop),
+        lambda: relay(archive, subscriptions(settings), settings.jobs.poll_s, stop),
         watcher.run_forever,
     ]
 
@@ -168,26 +182,44 @@ def sending(archive: Archive, settings: Settings, stop: threading.Event) -> dict
     """Kind of job to who does it, for those that wait for peers: they hold up no other."""
     from lamelle.doors.dimse import commitment as reports
     from lamelle.doors.dimse import forwarding as queues
-    from lamelle.doors.dimse.node import Node
+    from lamelle.doors.dimse import notifying
 
-    node = Node(archive, settings.dimse)
-    return {forwarding.JOB: partial(queues.drain, node, stop=stop), commitment.JOB: partial(reports.deliver, node)}
+    node = node_of(archive, settings)
+    return {
+        forwarding.JOB: partial(queues.drain, node, stop=stop),
+        commitment.JOB: partial(reports.deliver, node),
+        notifying.NOTIFY: partial(notifying.notify, node),
+    }
 
 
-def handlers(archive: Archive) -> dict[str, jobs.Handler]:
+def handlers(archive: Archive, settings: Settings) -> dict[str, jobs.Handler]:
     """Kind of job to who does it."""
+    from lamelle.doors.dimse import notifying
 
     def purge(payload: Mapping[str, Any]) -> None:
         lifecycle.purge(archive.db, archive.blobs, archive.clock, grace_s=float(payload["grace_s"]))
 
-    return {"thumbnail": partial(thumbnails.make, archive), lifecycle.PURGE: purge}
+    return {
+        "thumbnail": partial(thumbnails.make, archive),
+        lifecycle.PURGE: purge,
+        notifying.SETTLE: partial(notifying.settle, node_of(archive, settings)),
+    }
 
 
-def relay(archive: Archive, poll_s: float, stop: threading.Event) -> None:
-    """Turn news into the jobs of SUBSCRIPTIONS until `stop`."""
+def subscriptions(settings: Settings) -> events.Subscriptions:
+    """Event to what follows it; nobody waits for a study to rest unless somebody is to be told."""
+    from lamelle.doors.dimse import notifying
+
+    if not notifying.listeners(settings.dimse):
+        return {}
+    return {"InstanceStored": (events.Follow(notifying.SETTLE, ("study_uid",), settings.lab.settle_s),)}
+
+
+def relay(archive: Archive, subscribed: events.Subscriptions, poll_s: float, stop: threading.Event) -> None:
+    """Turn news into the jobs that follow it until `stop`."""
     while not stop.is_set():
         try:
-            told = events.relay(archive.db, SUBSCRIPTIONS, archive.clock)
+            told = events.relay(archive.db, subscribed, archive.clock)
         except Unavailable as error:
             telemetry.log("events.unavailable", level="warning", code=error.code)
             told = 0

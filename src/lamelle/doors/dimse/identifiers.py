@@ -3,7 +3,6 @@
 What a key means is in archive.query; the messages around identifiers are in finding and moving. Source: PS3.4 C.4.
 """
 
-import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from lamelle.archive.query import Level, Match, Query
 from lamelle.archive.selection import Wanted
 from lamelle.base.errors import Invalid
 from lamelle.dicom import elements, encode, json, transfer
+from lamelle.doors.dimse import datasets
 
 Item = Mapping[str, Any]
 
@@ -31,7 +31,6 @@ _NOT_KEYS = frozenset({CHARACTER_SET, LEVEL, RETRIEVE_AET})
 """Of the message, not of what is looked for."""
 _NOT_MATCHED = _NOT_KEYS | {TIMEZONE}
 """A time zone says how the requester's times are meant (PS3.4 C.2.2.2.5.1), and is a key to be told only."""
-_UTF8 = re.compile(rb"(?:\x08\x00\x05\x00|\x00\x08\x00\x05)....ISO_IR 192", re.DOTALL)
 _WILD = frozenset("*?\\")
 KEYS_LIMIT: Final = 500
 INFLATED_LIMIT: Final = 16 << 20
@@ -92,25 +91,17 @@ class Identifier:
 def read(data: bytes, transfer_syntax: str, sop_class: str) -> Identifier:
     """The identifier of a query or retrieval. Raises: Invalid bad_level, bad_identifier, too_many_keys."""
     try:
-        data = _inflated(data) if transfer_syntax == transfer.DEFLATED else data
-        item = json.parse(json.to_json(data, transfer_syntax))
-    except (ValueError, RecursionError, zlib.error) as error:
+        found = datasets.decode(data, transfer_syntax)
+    except Invalid as error:
         raise Invalid("bad_identifier", "the identifier is no data set") from error
+    item = found.item
     if len(item) > KEYS_LIMIT:
         raise Invalid("too_many_keys", f"an identifier has {KEYS_LIMIT} keys at most")
     level = json.text(item, LEVEL).strip().upper()
     ranks = list(Rank) if sop_class.startswith(PATIENT_ROOT) else list(Rank)[1:]
     if level not in ranks:
         raise Invalid("bad_level", f"Query/Retrieve Level is none of {', '.join(ranks)}")
-    return Identifier(Rank(level), item, _UTF8.search(data) is not None)
-
-
-def _inflated(data: bytes) -> bytes:
-    machine = zlib.decompressobj(-zlib.MAX_WBITS)
-    found = machine.decompress(data, INFLATED_LIMIT)
-    if machine.unconsumed_tail:
-        raise ValueError("the identifier is too long")
-    return found
+    return Identifier(Rank(level), item, found.utf8)
 
 
 def above(rank: Rank, sop_class: str) -> list[Rank]:

@@ -1,12 +1,13 @@
 """What a service is given, and what it is: handlers are functions of the node, the association and one message."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lamelle.archive.store import Archive
 from lamelle.dicom import transfer
 from lamelle.doors.dimse.association import Association, Message
 from lamelle.doors.dimse.settings import DimseSettings, Right
+from lamelle.lab.room import Lab, LabSettings
 
 TEXT = (transfer.EXPLICIT_LITTLE, transfer.IMPLICIT_LITTLE, transfer.DEFLATED, transfer.EXPLICIT_BIG)
 """Transfer syntaxes of messages that carry no pixels, the one we like best first."""
@@ -18,6 +19,12 @@ class Node:
 
     archive: Archive
     settings: DimseSettings
+    lab_settings: LabSettings = field(default_factory=LabSettings)
+
+    @property
+    def lab(self) -> Lab:
+        """The laboratory of the same archive."""
+        return Lab(self.archive.db, self.archive.clock, self.lab_settings)
 
 
 Handler = Callable[[Node, Association, Message], None]

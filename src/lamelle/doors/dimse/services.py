@@ -11,7 +11,16 @@ from lamelle.archive import selection
 from lamelle.base import telemetry
 from lamelle.base.errors import Conflict, Denied, Invalid, LamelleError, NotFound, TooLarge, Unavailable, Unsupported
 from lamelle.dicom import transfer, uids
-from lamelle.doors.dimse import commitment, finding, moving, negotiation, storage
+from lamelle.doors.dimse import (
+    commitment,
+    finding,
+    moving,
+    negotiation,
+    notifying,
+    performed,
+    storage,
+    worklist,
+)
 from lamelle.doors.dimse.association import Aborted, Association, Message
 from lamelle.doors.dimse.commands import (
     C_CANCEL,
@@ -21,7 +30,9 @@ from lamelle.doors.dimse.commands import (
     C_MOVE,
     C_STORE,
     N_ACTION,
+    N_CREATE,
     N_EVENT_REPORT,
+    N_SET,
     Status,
 )
 from lamelle.doors.dimse.identifiers import FIND, GET, MOVE, PATIENT_ROOT, STUDY_ROOT
@@ -40,6 +51,9 @@ SERVICES: Final[Mapping[str, Service]] = {
     PATIENT_ROOT + GET: Service("get", moving.get, (C_GET,), information=moving.OPTIONS),
     STUDY_ROOT + GET: Service("get", moving.get, (C_GET,), information=moving.OPTIONS),
     commitment.PUSH_MODEL: Service("commit", commitment.answer, (N_ACTION, N_EVENT_REPORT)),
+    worklist.MODALITY_WORKLIST: Service("worklist", worklist.find, (C_FIND,)),
+    performed.PERFORMED_STEP: Service("mpps", performed.serve, (N_CREATE, N_SET)),
+    notifying.AVAILABILITY: Service("notify", notifying.receive, (N_CREATE,)),
 }
 """Abstract syntax to its service."""
 

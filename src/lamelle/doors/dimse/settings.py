@@ -19,7 +19,7 @@ class Peer:
     port: int = 0
     """Where it listens; 0: we never open an association to it."""
     rights: frozenset[Right] = frozenset({"store"})
-    """What it may ask of us, beside an echo."""
+    """What it may ask of us, beside an echo; `notify`: it tells us what it has, and is told what we have."""
     tls: bool = False
     """Whether we open associations to it with TLS."""
 

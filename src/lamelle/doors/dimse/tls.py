@@ -10,6 +10,7 @@ from typing import Final
 from lamelle.base.errors import Invalid
 from lamelle.doors.dimse.settings import DimseSettings
 
+OLDEST: Final = ssl.TLSVersion.TLSv1_2
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2; all of 1.3 are of this kind. Source: RFC 9325 4.2."""
 
@@ -37,7 +38,7 @@ def client_context(settings: DimseSettings) -> ssl.SSLContext:
 
 
 def _harden(context: ssl.SSLContext, settings: DimseSettings) -> None:
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = OLDEST
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     try:
