@@ -75,6 +75,14 @@ def test_found_says_what_is_wrong_at_once(filled: Archive) -> None:
         found(filled.db, asked("study", keys={"00080020": "May"}))
 
 
+def test_the_beginning_of_one_value_is_read_in_its_own_index(filled: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored(filled, [instance("7", StudyDate="20200101")])  # the last to come is the oldest
+    monkeypatch.setattr(query, "FEW", 0)
+    monkeypatch.setattr(query, "WALKS", (1,))
+    page = find(filled, "study", keys={"00100020": "P*"}, limit=3, offset=1)
+    assert (ids(page), page.remaining, page.exact) == (["5", "4", "3"], 3, True)
+
+
 def test_a_study_says_what_the_standard_wants(filled: Archive) -> None:
     [item] = find(filled, "study", keys={"00080050": "A9"}).items
     assert item["00080061"]["Value"] == ["SM", "SR"]
