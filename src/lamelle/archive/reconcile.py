@@ -50,10 +50,13 @@ class Report:
 def verify(db: Database, blobs: BlobStore, progress: Progress = lambda done, total: None) -> Report:
     """Read every byte and compare its digest with the catalogue's; may run beside a working archive."""
     with db.read() as conn:
-        total = int(conn.execute(sa.select(sa.func.count()).select_from(instance)).scalar_one())
+        counts = [
+            conn.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for table in (instance, aside)
+        ]
     missing: list[str] = []
     altered: list[str] = []
     count = size = 0
+    total = sum(map(int, counts))
     for row in _instances(db):
         key = instance_key(row.digest)
         digests = _digests(blobs, key, row.dataset_offset)
@@ -62,13 +65,18 @@ def verify(db: Database, blobs: BlobStore, progress: Progress = lambda done, tot
             (missing if digests is None else altered).append(key)
         count, size = count + 1, size + row.size
         progress(count, max(total, count))
-    for key in _asides(db):
+    asides = _asides(db)
+    for at, key in enumerate(asides, 1):
         digests = _digests(blobs, key, 0)
         if digests is None:
             missing.append(key)
         elif digests[1] != key.rpartition("/")[2].partition(".")[0]:
             altered.append(key)
-    return Report(count, size, missing, altered, list(_orphans(db, blobs)))
+        progress(count + at, max(total, count + at))
+    orphaned = list(_orphans(db, blobs))
+    known = {*asides, *_asides(db)}  # some were put aside meanwhile
+    orphaned += [b.key for b in blobs.list("aside/") if b.key.endswith(".dcm") and b.key not in known]
+    return Report(count, size, missing, altered, orphaned)
 
 
 def rebuild(db: Database, blobs: BlobStore, progress: Progress = lambda done, total: None) -> Report:

@@ -24,7 +24,7 @@ def test_a_sound_archive(archive: Archive) -> None:
     seen: list[tuple[int, int]] = []
     report = verify(archive.db, archive.blobs, lambda done, total: seen.append((done, total)))
     assert report.sound and report.instances == 2 and report.orphaned == []
-    assert seen == [(1, 2), (2, 2)]
+    assert seen == [(at, 4) for at in (1, 2, 3, 4)], "two are kept aside"
 
 
 def test_verify_names_what_is_missing_altered_and_orphaned(archive: Archive) -> None:
@@ -51,6 +51,13 @@ def test_verify_reads_what_was_put_aside(archive: Archive) -> None:
     [aside] = (archive.settings.data_dir / "blobs/aside").glob("*.dcm")
     aside.write_bytes(b"altered")
     assert verify(archive.db, archive.blobs).altered == [f"aside/{aside.name}"]
+
+
+def test_verify_names_what_was_put_aside_and_not_written_down(archive: Archive) -> None:
+    """The note was cut off."""
+    archive.blobs.put("aside/" + "0" * 64 + ".dcm", b"x")
+    report = verify(archive.db, archive.blobs)
+    assert report.sound and report.orphaned == ["aside/" + "0" * 64 + ".dcm"]
 
 
 def test_rebuild_gives_the_same_catalogue(archive: Archive) -> None:
