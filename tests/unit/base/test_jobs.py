@@ -178,3 +178,19 @@ def test_one_job_follows_many_events_of_one_thing(db: Database, clock: SetClock)
     clock.move(30)
     assert Runner(db, {"settle": lambda p: None}, clock, SETTINGS).run_pending() == 2
     assert told("1") == [first]
+
+
+def test_jobs_of_one_key_never_run_side_by_side(db: Database, clock: SetClock) -> None:
+    seen: list[int] = []
+
+    def work(payload: Mapping[str, Any]) -> None:
+        seen.append(payload["n"])
+        if payload["n"] == 1:
+            ask(db, clock, 2, key="series")
+            ask(db, clock, 3, key="other")
+            other = Runner(db, {"work": work}, clock, SETTINGS)
+            assert other.run_pending() == 1 and seen == [1, 3], "what has the same key waits"
+
+    ask(db, clock, 1, key="series")
+    assert Runner(db, {"work": work}, clock, SETTINGS).run_pending() == 2
+    assert seen == [1, 3, 2] and rows(db) == []

@@ -168,10 +168,13 @@ def test_uncompressed_instances_are_written_as_the_peer_reads_them(
 
 def test_compressed_instances_are_never_encoded_anew(node: Node, other: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(node)
+    stored(node.archive, [slide([b"\xff\xd8"], "1", "3", SOPClassUID=CT)])
     accept_only(monkeypatch, *sending.PLAIN)
     results = {one.sop_uid: one for one in send(node, Wanted(patient_ids=("P1",)))}
     refused = results[uid_from("instance", "1", "2", "1")]
     assert refused.status == Status.CLASS_NOT_SUPPORTED and JPEG_BASELINE in refused.reason
+    mixed = results[uid_from("instance", "1", "3", "1")]
+    assert mixed.status == Status.CLASS_NOT_SUPPORTED, "also of a class that is stored uncompressed, too"
     assert sum(one.ok for one in results.values()) == 3
 
 
