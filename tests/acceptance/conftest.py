@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.base.ids import uid_from
@@ -105,6 +105,7 @@ def page(browser: Browser, served: Served, complaints: list[str]) -> Iterator[Pa
     )
     opened = context.new_page()
     opened.set_default_timeout(15_000)
+    expect.set_options(timeout=15_000)
     opened.on("console", lambda message: _hear(message, complaints))
     opened.on("pageerror", lambda error: complaints.append(f"error: {error}"))
     opened.on("request", lambda request: _see(request, served.url, complaints))

@@ -35,6 +35,8 @@ export type Places = { stage: Element; map: Element };
 type Options = { places: Places; slide: Slide; layer: Layer; view: View; standIn?: string };
 
 const STEP_PX = 120;
+/** The planes above and below wait until the page's tools are there. */
+const NEIGHBOURS_MS = 1000;
 
 export class Scene {
   readonly viewer: OpenSeadragon.Viewer;
@@ -46,6 +48,7 @@ export class Scene {
   private layer: Layer;
   private watcher: Watcher | null = null;
   private settled = false;
+  private later: ReturnType<typeof setTimeout> | undefined;
   private atHome = true;
 
   constructor({ places, slide, layer, view, standIn }: Options) {
@@ -171,6 +174,7 @@ export class Scene {
 
   destroy(): void {
     this.watcher = null;
+    clearTimeout(this.later);
     this.viewer.destroy();
     this.element.remove();
     this.map.remove();
@@ -231,7 +235,7 @@ export class Scene {
   private whole(): void {
     if (this.settled) return;
     this.settled = true;
-    this.preloadNeighbours();
+    this.later = setTimeout(() => this.preloadNeighbours(), NEIGHBOURS_MS);
     requestAnimationFrame(() => {
       this.element.querySelector(".placeholder")?.remove();
       this.element.dataset.settled = layerKey(this.layer);
