@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 from starlette.applications import Starlette
@@ -25,12 +25,14 @@ from lamelle.base import events, jobs, telemetry
 from lamelle.base.errors import LamelleError, Unavailable
 from lamelle.doors import dicomweb, http, web
 from lamelle.doors.dicomweb import FramesFastPath
-from lamelle.doors.dimse.node import Node
 from lamelle.doors.files.watching import Watcher
 from lamelle.doors.web import TilesFastPath
 from lamelle.lab.room import Lab
 from lamelle.ops import health, metrics
 from lamelle.ops.config import Settings
+
+if TYPE_CHECKING:
+    from lamelle.doors.dimse.node import Node
 
 SENDERS: Final = 4
 """Destinations that are sent to at once: a slow one holds up no other."""
@@ -115,8 +117,10 @@ def paths(routes: list[BaseRoute], prefix: str = "") -> list[str]:
 # -- the DICOM network ------------------------------------------------------------------------------------------------
 
 
-def node_of(archive: Archive, settings: Settings) -> Node:
-    """What the DICOM network works on."""
+def node_of(archive: Archive, settings: Settings) -> "Node":
+    """What the DICOM network works on; a process that has no part in it does not load it."""
+    from lamelle.doors.dimse.node import Node
+
     return Node(archive, settings.dimse, settings.lab)
 
 
