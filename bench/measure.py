@@ -5,13 +5,14 @@ Sides take turns in one run, so that a ratio never joins two machines or two day
 
 from collections.abc import Callable
 
-from bench import converting, looking, material, receiving, scanned, searching, storing, tiles
+from bench import converting, fetching, looking, material, receiving, scanned, searching, storing, tiles
 from bench.plan import Plan
 
 MEASURES: dict[str, Callable[[Plan], None]] = {
     "frames": tiles.frames,
     "stow": storing.stow,
     "cstore": receiving.cstore,
+    "fetch": fetching.fetch,
     "qido": searching.qido,
     "metadata": storing.metadata,
     "convert": converting.convert,

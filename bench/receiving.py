@@ -42,7 +42,7 @@ def _slides(plan: Plan, start: Start, clients: int) -> tuple[float, Facts]:
     def once(_: int) -> tuple[float, Facts]:
         with start() as server:
             jobs = [("slide", plan.big, number + 1) for number in range(clients)]
-            seconds, good, facts = _send(plan.work, server, jobs)
+            seconds, good, facts = send(plan.work, server, jobs)
             size = sum(material.slide(plan.work, plan.big, job[2]).path.stat().st_size for job in jobs)
             return size / 1e6 / seconds, {"bad": clients - good, **facts}
 
@@ -56,14 +56,14 @@ def _cts(plan: Plan, start: Start, clients: int) -> tuple[float, Facts]:
         def once(number: int) -> tuple[float, Facts]:
             share = plan.received // clients
             jobs = [("ct", 600000 + number, share * k, share) for k in range(clients)]
-            seconds, good, facts = _send(plan.work, server, jobs)
+            seconds, good, facts = send(plan.work, server, jobs)
             return share * clients / seconds, {"bad": share * clients - good, **facts}
 
         once(900)  # warm-up
         return repeated(plan.runs, once, extra=0)
 
 
-def _send(work: Path, server: Server, jobs: Sequence[tuple[str | int, ...]]) -> tuple[float, int, Facts]:
+def send(work: Path, server: Server, jobs: Sequence[tuple[str | int, ...]]) -> tuple[float, int, Facts]:
     """Seconds from the first byte to the last answer, how many were taken, and what it cost."""
     aet, port = server.dicom
     command = [sys.executable, "-m", "bench.cstore", str(work), str(port), aet]

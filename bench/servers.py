@@ -57,7 +57,7 @@ def started(
         process = subprocess.Popen(capped, stdout=log, stderr=log, start_new_session=True, env=own)
         try:
             until(
-                lambda: _reached(dicom[1]) if not root else Client(_base(root), 5).get(probe)[0] < 500,
+                lambda: reached(dicom[1]) if not root else Client(_base(root), 5).get(probe)[0] < 500,
                 alive=lambda: process.poll() is None,
             )
             yield Server(name, root, process.pid, folder, dicom)
@@ -74,24 +74,30 @@ def _base(root: str) -> str:
     return root.split("/", 3)[0] + "//" + root.split("/")[2]
 
 
-def _reached(port: int) -> bool:
+def reached(port: int) -> bool:
     with socket.create_connection(("127.0.0.1", port), 5):
         return True
 
 
 @contextmanager
-def ours(folder: Path, workers: int = 2, fresh: bool = True) -> Iterator[Server]:
-    """`lamelle serve` on an empty (or kept) archive."""
+def ours(folder: Path, workers: int = 2, fresh: bool = True, sink: int = 0) -> Iterator[Server]:
+    """`lamelle serve` on an empty (or kept) archive; `sink`: the port of a destination of C-MOVE called SINK."""
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     number = port()
     command = [sys.executable, "-m", "lamelle", "serve", "--data", str(folder / "data")]
     dicom = port()
     command += ["--port", str(number), "--workers", str(workers), "--dimse-port", str(dicom)]
-    env = {"LAMELLE_SERVE_ACCESS_LOG": "errors"}
+    env = {"LAMELLE_SERVE_ACCESS_LOG": "errors", **({"LAMELLE_DIMSE_PEERS": _peers(sink)} if sink else {})}
     root = f"http://127.0.0.1:{number}/dicomweb"
     with started("ours", command, folder, root, "/health", env, ("LAMELLE", dicom)) as server:
         yield server
+
+
+def _peers(sink: int) -> str:
+    rights = ["store", "move", "get"]
+    askers = [{"aet": name, "rights": rights} for name in ("BENCH", "GETSCU", "MOVESCU")]
+    return json.dumps([*askers, {"aet": "SINK", "host": "127.0.0.1", "port": sink}])
 
 
 def orthanc_command(work: Path, newer: bool) -> list[str] | None:
@@ -108,7 +114,7 @@ def orthanc_command(work: Path, newer: bool) -> list[str] | None:
 
 
 @contextmanager
-def orthanc(work: Path, folder: Path, newer: bool = True, fresh: bool = True) -> Iterator[Server]:
+def orthanc(work: Path, folder: Path, newer: bool = True, fresh: bool = True, sink: int = 0) -> Iterator[Server]:
     """Orthanc with its DICOMweb plug-in and SQLite. Raises: RuntimeError if it is not installed."""
     command = orthanc_command(work, newer)
     if command is None:
@@ -121,6 +127,8 @@ def orthanc(work: Path, folder: Path, newer: bool = True, fresh: bool = True) ->
         "Name": "bench", "StorageDirectory": str(folder / "db"), "IndexDirectory": str(folder / "db"),
         "Plugins": [f"{prefix}/usr/share/orthanc/plugins/libOrthancDicomWeb.so"],
         "HttpPort": number, "DicomPort": dicom, "DicomAet": "ORTHANC",
+        "DicomModalities": {"SINK": ["SINK", "127.0.0.1", sink]} if sink else {},
+        "DicomAlwaysAllowGet": True, "DicomAlwaysAllowMove": True,
         "RemoteAccessAllowed": False, "AuthenticationEnabled": False,
         "KeepAlive": True, "StableAge": 60, "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": True},
     }  # fmt: skip
