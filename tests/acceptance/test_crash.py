@@ -33,7 +33,7 @@ MINUTES = 4.0
 def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(1 << 32)
     print(f"seed {seed}")
-    report = Killer(tmp_path, seed, whole=0.06).run(KILLS, minutes=MINUTES)
+    report = Killer(tmp_path, seed, whole=0.06).run(KILLS, stow=2, dimse=1, minutes=MINUTES)
     print(report)
     assert report.wrong == []
     assert report.acknowledged > 100

@@ -50,13 +50,10 @@ class Report:
 def verify(db: Database, blobs: BlobStore, progress: Progress = lambda done, total: None) -> Report:
     """Read every byte and compare its digest with the catalogue's; may run beside a working archive."""
     with db.read() as conn:
-        counts = [
-            conn.execute(sa.select(sa.func.count()).select_from(table)).scalar_one() for table in (instance, aside)
-        ]
+        total = sum(_count(conn, table) for table in (instance, aside))
     missing: list[str] = []
     altered: list[str] = []
     count = size = 0
-    total = sum(map(int, counts))
     for row in _instances(db):
         key = instance_key(row.digest)
         digests = _digests(blobs, key, row.dataset_offset)
@@ -160,6 +157,10 @@ def _instances(db: Database) -> Iterator[sa.Row[Any]]:
             return
         yield from rows
         last = rows[-1].id
+
+
+def _count(conn: sa.Connection, table: sa.Table) -> int:
+    return int(conn.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
 
 
 def _asides(db: Database) -> list[str]:
