@@ -7,6 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -34,6 +35,10 @@ THUMBNAIL_DELAY = timedelta(seconds=2)
 """The other instances of a series follow within this time, and one thumbnail job serves them all."""
 RETRIES = 5
 READ = 1 << 20
+SCANNERS = 8
+"""Threads that scan and hash large instances while they are written; more at once wait for one another."""
+WORTH_A_THREAD = 2 << 20
+"""Size from which an instance's next bytes are scanned by another thread: below, handing over costs more."""
 WORTH_BEGINNING = 128 << 10
 """Size from which a file's writing to the disk begins while the others of its batch arrive."""
 OUTCOMES = Counter("lamelle_instances_total", "Instances received, by what became of them.", ("door", "status"))
@@ -73,7 +78,7 @@ class Expected:
 class Reception:
     """One instance being received; leaving the context drops its spool."""
 
-    def __init__(self, spool: Spool, origin: Origin, expected: "Expected", limit: int) -> None:
+    def __init__(self, spool: Spool, origin: Origin, expected: "Expected", limit: int, scanners: Executor) -> None:
         self.origin = origin
         self.spool = spool
         self.error: LamelleError | None = None
@@ -83,22 +88,41 @@ class Reception:
         self.placed = False
         self._expected, self._limit = expected, limit
         self._scanner: Scanner | None = Scanner()
+        self._scanners = scanners
+        self._scanning: Future[None] | None = None
 
     def write(self, chunk: Chunk) -> None:
-        """Take the next bytes. Bad DICOM raises nothing here: the outcome says it. Raises: Unavailable."""
+        """Take the next bytes, which must stay as they are until the next call of `write`, `close` or `drop`.
+
+        Bad DICOM raises nothing here: the outcome says it. Raises: Unavailable.
+        """
+        self._wait_for_scan()
         if self.spool.size + len(chunk) > self._limit:
             self.error = TooLarge("instance_too_large", f"an instance may have {self._limit} bytes")
         if isinstance(self.error, TooLarge):
             return
+        if self.spool.size < WORTH_A_THREAD:
+            self._feed(chunk)
+        else:  # hashing and writing release the interpreter's lock: each takes a core
+            self._scanning = self._scanners.submit(self._feed, chunk)
         self.spool.write(chunk)
-        if self._scanner is not None:
-            try:
-                self._scanner.feed(chunk)
-            except LamelleError as error:
-                self._refuse(error)
+
+    def _feed(self, chunk: Chunk) -> None:
+        if self._scanner is None:
+            return
+        try:
+            self._scanner.feed(chunk)
+        except LamelleError as error:
+            self._refuse(error)
+
+    def _wait_for_scan(self) -> None:
+        scanning, self._scanning = self._scanning, None
+        if scanning is not None:
+            scanning.result()
 
     def close(self) -> None:
         """The bytes are complete."""
+        self._wait_for_scan()
         scanner, self._scanner = self._scanner, None
         if scanner is None or self.error is not None:
             return
@@ -116,6 +140,7 @@ class Reception:
 
     def drop(self) -> None:
         """Remove the spool; what was committed stays."""
+        self._wait_for_scan()
         self._scanner = None
         self.spool.drop()
 
@@ -154,6 +179,7 @@ class Ingest:
     ) -> None:
         self._db, self._blobs, self._clock, self._settings = db, blobs, clock, settings
         self._steps = steps or NoSteps()
+        self._scanners = ThreadPoolExecutor(SCANNERS, thread_name_prefix="scan")
         self._turn = threading.Condition()
         self._waiting: list[_Request] = []
         self._leading = False
@@ -174,7 +200,7 @@ class Ingest:
         if free is not None and free < self._settings.reserve_bytes:
             raise Unavailable("storage_full", "the room kept in reserve is reached")
         expected = Expected(study_uid, sop_class_uid, sop_uid)
-        return Reception(self._blobs.spool(), origin, expected, self._settings.instance_limit_bytes)
+        return Reception(self._blobs.spool(), origin, expected, self._settings.instance_limit_bytes, self._scanners)
 
     def commit(self, receptions: Sequence[Reception]) -> list[Outcome]:
         """Keep closed receptions; durable when it returns, one outcome each in the same order.

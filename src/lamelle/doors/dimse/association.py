@@ -44,7 +44,7 @@ class Message:
         return not self._open
 
     def chunks(self) -> Iterator[memoryview]:
-        """The data set's bytes as they come; each is valid until the next is asked for. Raises: Aborted."""
+        """The data set's bytes as they come; each is valid until the next but one is asked for. Raises: Aborted."""
         while self._open:
             view, last = self._wire.gathered(self.context.id)
             self._open = not last
@@ -371,12 +371,20 @@ def decode(data: bytes, transfer_syntax: str) -> pydicom.Dataset:
     syntax = transfer.lookup(transfer_syntax)
     try:
         if syntax is not None and syntax.deflated:
-            data = zlib.decompress(data, -zlib.MAX_WBITS)
+            data = _inflated(data)
         implicit, little = (not syntax.explicit, syntax.little) if syntax else (False, True)
         found = pydicom.filereader.read_dataset(io.BytesIO(data), implicit, little)
         list(found.iterall())
     except Exception as error:
         raise Invalid("bad_dataset", "the data set of the message cannot be read") from error
+    return found
+
+
+def _inflated(data: bytes) -> bytes:
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    found = unpacker.decompress(data, IDENTIFIER_LIMIT)
+    if not unpacker.eof:
+        raise TooLarge("identifier_too_large", f"a data set of this message has {IDENTIFIER_LIMIT} bytes at most")
     return found
 
 

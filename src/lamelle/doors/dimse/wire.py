@@ -21,8 +21,8 @@ Bytes = bytes | bytearray | memoryview
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
 FIRST_BUFFER: Final = 64 << 10
 BUFFER: Final = 1 << 20
-"""Room of an association that receives data; others keep the first one."""
-GATHER: Final = 128 << 10
+"""Room, twice, of an association that receives data; others keep the first one."""
+GATHER: Final = 512 << 10
 """Fragments smaller than this are moved together: fewer, larger writes and hashes."""
 MAX_CONTROL: Final = 1 << 20
 """Bytes of the largest association request there can be: 128 contexts with every transfer syntax."""
@@ -47,6 +47,8 @@ class Wire:
         self.received = self.sent = 0
         self._settings = settings
         self._view = memoryview(bytearray(FIRST_BUFFER))
+        self._other = self._view[:0]
+        self._flip = False
         self._start = self._end = 0
         self._pdu_left = self._pdv_left = 0
         self._context = self._control = 0
@@ -156,10 +158,11 @@ class Wire:
     def gathered(self, context: int) -> tuple[memoryview, bool]:
         """The next bytes of the message's data set, small fragments moved together, and whether they are the last.
 
-        Raises: Aborted.
+        They stay as they are until the next call but one. Raises: Aborted.
         """
         if len(self._view) < BUFFER:
             self._grow()
+        self._flip = True
         begin = out = -1
         last = False
         while not last and out - begin < GATHER:
@@ -190,7 +193,7 @@ class Wire:
         raise Aborted("bad_message", f"a PDU of type {kind} within a message")
 
     def _grow(self) -> None:
-        view = memoryview(bytearray(BUFFER))
+        view, self._other = memoryview(bytearray(BUFFER)), memoryview(bytearray(BUFFER))
         there = self._end - self._start
         view[:there] = self._view[self._start : self._end]
         self._view, self._start, self._end = view, 0, there
@@ -199,15 +202,22 @@ class Wire:
         """See that `count` (few) bytes stand in the buffer."""
         while self._end - self._start < count:
             if self._start + count > len(self._view):
-                there = self._end - self._start
-                self._view[:there] = bytes(self._view[self._start : self._end])
-                self._start, self._end = 0, there
+                left = bytes(self._view[self._start : self._end])
+                self._turn()
+                self._view[: len(left)] = left
+                self._start, self._end = 0, len(left)
             self._fill(self._patience_s)
+
+    def _turn(self) -> None:
+        """Go on in the other buffer, once a call of `gathered`: what was given out last may still be worked on."""
+        if self._flip:
+            self._view, self._other, self._flip = self._other, self._view, False
 
     def _fill(self, silence_s: float) -> None:
         """Receive what is there into the free end of the buffer; from its beginning when nothing is kept."""
         if self._start == self._end:
             self._start = self._end = 0
+            self._turn()
         now = time.monotonic()
         taken = now - self._since
         slow = self.received - self._marked < taken * self._settings.min_bytes_s
