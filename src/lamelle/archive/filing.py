@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -317,6 +318,9 @@ def count_change(changes: Changes, before: Counted | None, after: Counted | None
                 cell[at] += sign * amount
 
 
+COUNTED = ("studies", "series", "instances")
+
+
 def add_to_tally(conn: sa.Connection, changes: Changes) -> None:
     """Write noted changes, in one order everywhere so that no two transactions wait for each other."""
     months = no_changes()
@@ -329,21 +333,25 @@ def add_to_tally(conn: sa.Connection, changes: Changes) -> None:
 
 
 def _add(conn: sa.Connection, table: sa.Table, changes: Changes) -> None:
-    dialect = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
     period, *_ = table.primary_key.columns
-    columns = ("studies", "series", "instances")
-    insert = dialect(table)
-    add = insert.on_conflict_do_update(
-        index_elements=[period, table.c.modalities],
-        set_={name: table.c[name] + insert.excluded[name] for name in columns},
-    )
     rows = [
-        {period.name: cell, "modalities": modalities, **dict(zip(columns, amounts, strict=True))}
+        {period.name: cell, "modalities": modalities, **dict(zip(COUNTED, amounts, strict=True))}
         for (cell, modalities), amounts in sorted(changes.items())
         if any(amounts)
     ]
     if rows:
-        conn.execute(add, rows)
+        conn.execute(_adding(table, conn.dialect.name), rows)
+
+
+@cache
+def _adding(table: sa.Table, dialect: str) -> Any:
+    """The statement that adds to cells, made once: making it takes longer than running it."""
+    insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
+    period, *_ = table.primary_key.columns
+    return insert.on_conflict_do_update(
+        index_elements=[period, table.c.modalities],
+        set_={name: table.c[name] + insert.excluded[name] for name in COUNTED},
+    )
 
 
 def note_aside(conn: sa.Connection, key: str, note: Mapping[str, Any]) -> None:

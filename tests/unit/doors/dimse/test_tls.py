@@ -20,6 +20,7 @@ from lamelle.doors.dimse.settings import DimseSettings, Peer
 from lamelle.testing import dimse, instances
 from lamelle.testing.dimse import Authority, running
 
+DCMTK = Path("/usr/bin/echoscu")
 ECHO = Proposal(VERIFICATION, ("1.2.840.10008.1.2",))
 
 
@@ -109,6 +110,15 @@ def test_weak_suites_are_refused(site: Site, cipher: str) -> None:
 @pytest.mark.parametrize("arguments", [("-tls1_2", "-cipher", "ECDHE-RSA-AES256-GCM-SHA384"), ("-tls1_3",)])
 def test_good_versions_and_suites_are_spoken(site: Site, arguments: tuple[str, ...]) -> None:
     assert "Verify return code: 0" in _openssl(site, *arguments)
+
+
+@pytest.mark.skipif(not DCMTK.exists(), reason="DCMTK is not installed")
+@pytest.mark.parametrize("known", [True, False])
+def test_dcmtk_echoes_with_tls(site: Site, known: bool) -> None:
+    cert, key = (site.authority if known else site.stranger).issue("client")
+    command = [DCMTK, "+tls", key, cert, "+cf", site.authority.certificate, "-aec", "LAMELLE", "localhost", site.port]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode == 0) is known, done.stdout + done.stderr
 
 
 def test_who_never_shakes_hands_keeps_nobody_out(site: Site) -> None:
