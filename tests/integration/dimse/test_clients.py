@@ -112,7 +112,7 @@ def test_dcmsend_sends_every_file(node: Node, shared_data: Path, tmp_path: Path)
 
 @pytest.mark.slow
 def test_every_real_file_is_kept_byte_for_byte(node: Node, shared_data: Path) -> None:
-    refused = []
+    refused: list[tuple[str, int | None, str]] = []
     with Client(node.url) as client:
         for path in dicom_files(shared_data / "dicom" / "ok"):
             content = path.read_bytes()
