@@ -232,6 +232,11 @@ class Association:
         return self._wire.sent
 
     @property
+    def other_aet(self) -> str:
+        """The AE title at the other end, whoever opened the association."""
+        return self.calling_aet if self.called_aet == self._settings.aet else self.called_aet
+
+    @property
     def closed(self) -> bool:
         return self._closed
 

@@ -30,7 +30,7 @@ def store(node: Node, association: Association, message: Message) -> None:
     if not message.command.has_data:
         raise Invalid("empty_body", "a C-STORE request without a data set")
     with node.archive.ingest.receive(
-        Origin(DOOR, association.calling_aet),
+        Origin(DOOR, association.other_aet),
         sop_class_uid=command.affected_sop_class_uid,
         sop_uid=command.affected_sop_instance_uid,
     ) as reception:
@@ -47,7 +47,7 @@ def _take(reception: Reception, association: Association, message: Message) -> N
             command.affected_sop_class_uid,
             command.affected_sop_instance_uid,
             message.context.transfer_syntax,
-            association.calling_aet,
+            association.other_aet,
         )
     )
     for chunk in message.chunks():

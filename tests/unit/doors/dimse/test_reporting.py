@@ -17,6 +17,7 @@ from lamelle.base.ids import uid_from
 from lamelle.base.jobs import job
 from lamelle.doors.dimse import asking, commitment, forwarding, services
 from lamelle.doors.dimse.association import Answer, Association
+from lamelle.doors.dimse.identifiers import STUDY_ROOT, Rank
 from lamelle.doors.dimse.node import Node
 from lamelle.testing.archives import SetClock, stored
 from lamelle.testing.associations import Network
@@ -116,6 +117,15 @@ def done(node: Node) -> None:
 @pytest.fixture
 def sending(make: Callable[..., Node]) -> Node:
     return make("LAMELLE", ForwardRule("OTHER"))
+
+
+def test_what_was_fetched_from_a_peer_does_not_go_back_to_it(sending: Node, other: Node) -> None:
+    stored(other.archive, [instance()])
+    peer = sending.settings.peer("OTHER")
+    assert peer is not None
+    study = {"0020000D": {"vr": "UI", "Value": [uid_from("study", "1")]}}
+    *_, last = asking.get(sending, peer, STUDY_ROOT, Rank.STUDY, study)
+    assert last.completed == 1 and waiting(sending) == []
 
 
 def test_a_queue_goes_out_in_one_association(
