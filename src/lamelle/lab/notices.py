@@ -105,9 +105,8 @@ def receive(lab: Lab, uid: str, dataset: Dataset, said_by: str) -> str:
     news = {"uid": uid, "study_uid": keys.first(dataset, "0020000D"), "said_by": said_by}
     row = news | {"json": json.dumps(dataset, ensure_ascii=False)}
     with lab.db.write() as conn:
-        if not conn.execute(
-            insert(conn, availability).values(**row, received_at=lab.clock.now()).on_conflict_do_nothing()
-        ).rowcount:
+        adding = insert(conn, availability).values(**row, received_at=lab.clock.now()).on_conflict_do_nothing()
+        if conn.execute(adding.returning(availability.c.uid)).scalar_one_or_none() is None:
             raise Conflict("notice_exists", f"the availability notification {uid} is known already")
         events.record(conn, "AvailabilityTold", news, clock=lab.clock)
     return uid
