@@ -1,4 +1,4 @@
-"""Servers to measure: ours, Orthanc, and what bounds both (nginx ranges, granian with one pread).
+"""Servers to measure: ours, Orthanc, and what bounds both (nginx ranges, a bare uvloop server with one pread).
 
 Each is a context manager that starts on a free port of loopback in its own folder and stops what it started.
 """
@@ -178,11 +178,10 @@ def nginx(folder: Path, files: list[Path]) -> Iterator[Server]:
 
 
 @contextmanager
-def granian(folder: Path, file: Path, index: Path) -> Iterator[Server]:
-    """The least a Python server can do: granian, RSGI, one pread (`bench.least`)."""
+def least(folder: Path, file: Path, index: Path) -> Iterator[Server]:
+    """The least a Python server can do: two processes on uvloop, one pread (`bench.least`)."""
     number = port()
-    command = [str(Path(sys.executable).parent / "granian"), "--interface", "rsgi", "--no-ws", "--workers", "2"]
-    command += ["--host", "127.0.0.1", "--port", str(number), "--log-level", "warning", "bench.least:app"]
-    env = {"BENCH_FILE": str(file), "BENCH_INDEX": str(index), "PYTHONPATH": str(Path(__file__).parent.parent)}
-    with started("limit: granian pread", command, folder, f"http://127.0.0.1:{number}", "/1", env) as server:
+    script = Path(__file__).parent / "least.py"
+    command = [sys.executable, str(script), str(number), str(file), str(index)]
+    with started("limit: uvloop pread", command, folder, f"http://127.0.0.1:{number}", "/1") as server:
         yield server

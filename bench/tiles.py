@@ -42,7 +42,7 @@ def _requests(plan: Plan, server: Server, slides: Sequence[SlideFile], suffix: s
         if server.name == "limit: nginx ranges":
             start, length = chosen.offsets[number]
             rows.append(f"/{chosen.path.name}\t\tbytes={start}-{start + length - 1}\n")
-        elif server.name == "limit: granian pread":
+        elif server.name == "limit: uvloop pread":
             rows.append(f"/{number + 1}\t\t\n")
         else:
             prefix = "/" + server.root.split("/", 3)[3]
@@ -78,7 +78,7 @@ def _say(plan: Plan, what: str, unit: str, sides: dict[str, tuple[float, Facts]]
 
 
 def frames(plan: Plan) -> None:
-    """Random frames of one and of four slides; nginx and granian bound what is possible."""
+    """Random frames of one and of four slides; nginx and a bare uvloop server bound what is possible."""
     slides = _slides(plan)
     index = plan.work / "index.bin"
     index.write_bytes(b"".join(struct.pack("<QQ", *place) for place in slides[0].offsets))
@@ -97,7 +97,7 @@ def frames(plan: Plan) -> None:
             measure(server, (1,) if name == "Orthanc 1.10" else (1, len(slides)))
     with servers.nginx(plan.work / "run/nginx", [slide.path for slide in slides]) as server:
         measure(server, (1, len(slides)))
-    with servers.granian(plan.work / "run/granian", slides[0].path, index) as server:
+    with servers.least(plan.work / "run/least", slides[0].path, index) as server:
         measure(server, (1,))
     for (count, clients), sides in sorted(results.items()):
         _say(plan, f"frames, {count} slide{'s' * (count > 1)}, {clients} clients", "frames/s", sides)

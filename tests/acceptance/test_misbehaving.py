@@ -41,7 +41,7 @@ def spooled(node: Node) -> list[Path]:
 
 def workers(node: Node) -> list[psutil.Process]:
     found = psutil.Process(node.process.pid).children()
-    return [child for child in found if child.is_running() and "spawn_main" in " ".join(_command(child))]
+    return [child for child in found if child.is_running() and "worker" in _command(child)]
 
 
 def _command(process: psutil.Process) -> list[str]:

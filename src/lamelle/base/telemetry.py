@@ -18,7 +18,7 @@ import structlog
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-TRUSTED = ("_granian", "alembic")
+TRUSTED = ("uvicorn", "alembic")
 """Libraries whose messages never quote data; of all others only the place that spoke is logged."""
 SHARED_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Prometheus-client's name for the folder where processes share their counts; ops sets it before any worker starts."""
@@ -46,7 +46,6 @@ def configure(level: str = "info", form: str = "auto", stream: TextIO | None = N
     root = logging.getLogger()
     root.handlers[:] = [_Forward()]
     root.setLevel(max(severity, logging.WARNING))
-    logging.getLogger("_granian").setLevel(severity)
 
 
 def _add_circumstances(logger: Any, method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -6,7 +6,7 @@ No route lives here, and nothing of DICOM.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -152,6 +152,25 @@ async def answer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.LamelleError)
     more = {"available": list(error.available)} if isinstance(error, NotAcceptable) else {}
     return problem(status_of(error), error.code, error.message, **more)
+
+
+class Ready(NamedTuple):
+    """An answer with status 200 that lies in memory: header lines, each with its CRLF, and the body in pieces."""
+
+    head: bytes
+    body: tuple[bytes | bytearray, ...]
+    size: int
+    """Bytes of the body; `head` says it too."""
+
+
+class AtHand(Protocol):
+    """What a door can answer without waiting, asked before any framework."""
+
+    def ready(self, path: str, query: bytes, accept: bytes) -> Ready | None:
+        """The answer to a plain GET; None when anything is missing, odd or not in memory. Never raises, never waits.
+
+        `path` is as sent (percent-encoding untouched), `accept` the one Accept header or empty.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The `lamelle` command: parses, calls a room, prints. Exit codes: 0 well, 1 problems found, 2 used wrongly."""
 
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -74,6 +75,23 @@ def jobs(
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     serving.tend(settings_of(data, file), stop)
+
+
+@app.command(hidden=True)
+def worker(
+    listen: Annotated[int, typer.Option(help="Descriptor of the listening socket.")],
+    with_parent: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Answer HTTP requests; `serve` starts it."""
+    from lamelle.ops import answering
+    from lamelle.ops import serve as serving
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(0))
+    if with_parent is not None:
+        serving.with_parent(with_parent)
+    with socket.socket(fileno=listen) as listener:
+        answering.answer(settings_of(None, None), listener)
 
 
 @app.command(hidden=True)

@@ -42,6 +42,8 @@ class ServeSettings:
     """Allow a `host` that others can reach although nobody signs in: only behind a proxy that checks who asks."""
     stop_timeout_s: int = 30
     """Seconds that requests in flight get to finish after SIGTERM; whole studies take the longest."""
+    silence_s: int = 120
+    """Seconds after which a connection is closed whose client neither sends nor reads, whatever it waits for."""
     access_log: Literal["all", "some", "errors", "none"] = "some"
     """Requests worth a line; `some` leaves out tiles and frames that went well, which /metrics counts."""
 
@@ -49,6 +51,7 @@ class ServeSettings:
         _within("serve.port", self.port, 0, 65535)
         _within("serve.workers", self.workers, 1, 256)
         _within("serve.stop_timeout_s", self.stop_timeout_s, 1, 3600)
+        _within("serve.silence_s", self.silence_s, 1, 86400)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,17 @@ LEAST_FREE: Final = 20 << 30
 """A day of a small scanner."""
 SLOW_SYNC_S: Final = 0.05
 """A sync slower than this limits the instances stored each second more than anything else."""
-NEEDED: Final = ("pydicom", "sqlalchemy", "granian", "starlette", "fastapi", "obstore", "numpy", "openslide-bin")
+NEEDED: Final = (
+    "pydicom",
+    "sqlalchemy",
+    "uvicorn",
+    "httptools",
+    "starlette",
+    "fastapi",
+    "obstore",
+    "numpy",
+    "openslide-bin",
+)
 SAFE_OPENSLIDE: Final = (4, 0, 1)
 """Older ones can be made to write outside their memory by a file."""
 CODECS: Final = ("jpeg8_decode", "jpeg2k_decode", "jpegls_decode", "jpegxl_decode", "zlib_decode")
@@ -204,7 +214,7 @@ def database(settings: Settings) -> Finding:
 
 
 def port(settings: Settings) -> Finding:
-    serve.free_port(settings.serve.host, settings.serve.port)
+    serve.listening(settings.serve.host, settings.serve.port).close()
     return Finding("port", "ok", f"{settings.serve.host}:{settings.serve.port} is free")
 
 

@@ -111,18 +111,27 @@ class Observed:
             if status == 0:
                 await crashed(None, error)(scope, counted_receive, counted_send)
         finally:
-            self._record(scope, status, time.perf_counter() - start, sent, received, request_id)
+            took_s = time.perf_counter() - start
+            self.answered(scope["path"], scope["method"], status, took_s, sent, received, request_id)
 
     def _request_id(self, scope: Scope) -> bytes:
         """The client's X-Request-ID when it is harmless, else a new one."""
         for name, value in scope["headers"]:
             if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
                 return bytes(value)
+        return self.fresh_id()
+
+    def fresh_id(self) -> bytes:
+        """An X-Request-ID for a request that brought none."""
         return b"%s%08x" % (self._process, next(self._numbers))
 
-    def _record(self, scope: Scope, status: int, took_s: float, sent: int, received: int, request_id: bytes) -> None:
-        route = self.route(scope["path"])
-        method = scope["method"] if scope["method"] in METHODS else "other"
+    def answered(
+        self, path: str, method: str, status: int, took_s: float, sent: int, received: int, request_id: bytes
+    ) -> None:
+        """Count one request, and log it if it is worth a line; from the event loop."""
+        route = self.route(path)
+        if method not in METHODS:
+            method = "other"
         tally = self._pending.get((route, method, status))
         if tally is None:
             tally = self._pending[route, method, status] = Tally()
@@ -136,7 +145,7 @@ class Observed:
                 level="error" if status >= 500 else "info",
                 request=request_id.decode(),
                 method=method,
-                path=self.public_path(scope["path"]),
+                path=self.public_path(path),
                 status=status,
                 took_ms=round(took_s * 1000, 2),
                 sent=sent,

@@ -1,16 +1,14 @@
 """`lamelle serve`: the processes of one node, how they start, watch each other and stop.
 
-One parent; N workers that answer HTTP (granian starts a dead one again); N children behind the DICOM port, if there is
-one; a child for jobs and watched folders. A child that died is started again with a growing pause. No process outlives
-its parent. What the processes do is in wiring.
+One parent that listens; N workers that accept on its socket and answer HTTP; N children behind the DICOM port, if there
+is one; a child for jobs and watched folders. A child that died is started again with a growing pause. No process
+outlives its parent. What the processes do is in answering and wiring.
 """
 
 import ctypes
 import fcntl
-import gc
 import http.client
 import ipaddress
-import multiprocessing
 import os
 import shutil
 import signal
@@ -21,9 +19,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from lamelle.base import telemetry
 from lamelle.base.errors import Conflict, Denied, LamelleError, Unavailable
@@ -35,95 +32,67 @@ PAUSES_S = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
 """Before each new start of the child that died, so that a broken disk does not become a busy loop."""
 STEADY_S = 120.0
 """A child that lived this long starts again without a pause."""
+BACKLOG = 1024
+"""Connections that wait to be accepted; those a worker leaves when it dies are taken by the others."""
+GRACE_S = 5.0
+"""What a child that stops by itself gets beyond its own time for it."""
 PR_SET_PDEATHSIG = 1
 
 
 def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
-    """Serve until SIGTERM or SIGINT; requests in flight finish first.
+    """Serve until SIGTERM, SIGINT or SIGHUP; requests in flight finish first.
 
     Raises: Denied not_loopback; Unavailable data_dir_not_writable, port_in_use; Conflict data_dir_in_use.
     """
-    from granian import Granian
-    from granian.constants import HTTPModes, Interfaces
-
     refuse_open_network(settings)
-    with held(writable(settings.archive.data_dir)), _metrics_folder():
-        port = free_port(settings.serve.host, settings.serve.port)
+    with ExitStack() as held_open:
+        held_open.enter_context(held(writable(settings.archive.data_dir)))
+        held_open.enter_context(_metrics_folder())
+        web = held_open.enter_context(listening(settings.serve.host, settings.serve.port))
         wiring.opened(settings).close()  # migrates, and says what is wrong before any worker starts
+        door = dicom_door(settings)
+        if door is not None:
+            held_open.enter_context(door)
         os.environ.update(config.to_environment(settings))
         os.environ.pop(config.FILE_VARIABLE, None)
-        multiprocessing.set_start_method("spawn", force=True)
-        server = Granian(
-            "lamelle.ops.serve:worker",
-            factory=True,
-            address=settings.serve.host,
-            port=port,
-            interface=Interfaces.ASGI,
-            workers=settings.serve.workers,
-            http=HTTPModes.http1,
-            websockets=False,
-            respawn_failed_workers=True,
-            workers_kill_timeout=settings.serve.stop_timeout_s,
-            log_dictconfig=_quiet_granian(),
-        )
-        door = listening(settings)
-        children = [Supervised(_command("jobs"), settings.serve.stop_timeout_s), *_behind(door, settings)]
         stopping = threading.Event()
-
-        def started() -> None:
-            signal.signal(signal.SIGHUP, server.signal_handler_interrupt)
-            for child in children:
-                child.start()
-            if door is not None:
-                announce(f"Lamelle receives DICOM on {_shown(*door.getsockname()[:2])} as {settings.dimse.aet}")
-            threading.Thread(
-                target=_announce_ready, args=(settings.serve.host, port, stopping, announce), daemon=True
-            ).start()
-
-        server.on_startup(started)
-        try:
-            server.serve()
-        finally:
-            stopping.set()
-            for child in children:
-                child.ask_to_stop()
-            for child in children:
-                child.stop()
-            if door is not None:
-                door.close()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: stopping.set())
+        children = [
+            *_behind("worker", web, settings.serve.workers, settings.serve.stop_timeout_s),
+            Supervised(_command("jobs"), settings.serve.stop_timeout_s),
+        ]
+        if door is not None:
+            children += _behind("dimse", door, settings.dimse.workers, settings.serve.stop_timeout_s)
+            announce(f"Lamelle receives DICOM on {_shown(*door.getsockname()[:2])} as {settings.dimse.aet}")
+        for child in children:
+            child.start()
+        port = web.getsockname()[1]
+        threading.Thread(
+            target=_announce_ready, args=(settings.serve.host, port, stopping, announce), daemon=True
+        ).start()
+        stopping.wait()
+        telemetry.log("serve.stopping")
+        for child in children:
+            child.ask_to_stop()
+        for child in children:
+            child.stop()
 
 
 def _command(name: str, *more: str) -> list[str]:
     return [sys.executable, "-m", "lamelle", name, "--with-parent", str(os.getpid()), *more]
 
 
-def _behind(door: socket.socket | None, settings: Settings) -> "list[Supervised]":
-    """The processes behind the DICOM port, which all accept on the one socket."""
-    if door is None:
-        return []
-    command = _command("dimse", "--listen", str(door.fileno()))
-    timeout_s = settings.serve.stop_timeout_s
-    return [Supervised(command, timeout_s + 5, (door.fileno(),)) for _ in range(settings.dimse.workers)]
+def _behind(name: str, listener: socket.socket, count: int, stop_timeout_s: float) -> "list[Supervised]":
+    """The processes behind a port, which all accept on the one socket."""
+    command = _command(name, "--listen", str(listener.fileno()))
+    return [Supervised(command, stop_timeout_s + GRACE_S, (listener.fileno(),)) for _ in range(count)]
 
 
 def receive(settings: Settings, listen: int) -> None:
     """Accept DICOM associations on the socket with that descriptor until SIGTERM; messages in work finish first."""
     with socket.socket(fileno=listen) as sock:
         wiring.receive(settings, sock, settings.serve.stop_timeout_s)
-
-
-def worker() -> Any:
-    """What granian runs in each worker: the application, from the settings in the environment."""
-    parent = multiprocessing.parent_process()
-    if parent is not None and parent.pid is not None:
-        with_parent(parent.pid)
-    os.setpgid(0, 0)  # a Ctrl-C in the terminal goes to the parent, which stops us in order
-    settings = config.load()
-    telemetry.configure(level=settings.log.level, form=settings.log.format)
-    application = wiring.application(settings)
-    gc.collect()
-    gc.freeze()  # what lives as long as the worker: going through it again would stop answers for a tenth of a second
-    return application
 
 
 def tend(settings: Settings, stop: threading.Event) -> None:
@@ -163,7 +132,7 @@ def refuse_open_network(settings: Settings) -> None:
     )
 
 
-def listening(settings: Settings) -> socket.socket | None:
+def dicom_door(settings: Settings) -> socket.socket | None:
     """The socket of the DICOM port; None when none is asked for.
 
     Raises: Denied dimse_not_loopback, port_denied; Unavailable port_in_use; Invalid bad_certificate.
@@ -199,19 +168,20 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def free_port(host: str, port: int) -> int:
-    """`port`, or any free one for 0.
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens on `port`, or on any free one for 0; all workers accept from it.
 
     Raises: Unavailable port_in_use, also for an address that this machine has not; Denied port_denied.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise _cannot_listen(host, port, error) from error
-        return int(probe.getsockname()[1])
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise _cannot_listen(host, port, error) from error
+    return listener
 
 
 def writable(folder: Path) -> Path:
@@ -259,15 +229,6 @@ def _metrics_folder() -> Iterator[None]:
         yield
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _quiet_granian() -> dict[str, Any]:
-    """Granian's own lines through our formatter; its access log (query strings!) is never on."""
-    return {
-        "formatters": {},
-        "handlers": {},
-        "loggers": {"_granian": {"propagate": True}, "granian.access": {"handlers": [], "propagate": False}},
-    }
 
 
 def _announce_ready(host: str, port: int, stopping: threading.Event, announce: Callable[[str], None]) -> None:

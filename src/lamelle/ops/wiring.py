@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,8 +54,16 @@ def laboratory(settings: Settings) -> Iterator[Lab]:
         archive.close()
 
 
-def application(settings: Settings) -> ASGIApp:
-    """What one worker answers with: every door on one archive."""
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What one worker answers with: every door on one archive, and what of it can be had without waiting."""
+
+    asgi: metrics.Observed
+    at_hand: tuple[http.AtHand, ...]
+
+
+def application(settings: Settings) -> Application:
+    """The doors of one worker."""
     archive = opened(settings)
     routes = all_routes(archive, settings)
 
@@ -69,8 +78,9 @@ def application(settings: Settings) -> ASGIApp:
         Exception: metrics.crashed,
     }
     app: ASGIApp = Starlette(routes=routes, lifespan=lifespan, exception_handlers=answers)
-    app = TilesFastPath(FramesFastPath(app, archive, settings.dicomweb), archive)
-    return metrics.Observed(app, words(routes), settings.serve.access_log)
+    frames = FramesFastPath(app, archive, settings.dicomweb)
+    tiles = TilesFastPath(frames, archive)
+    return Application(metrics.Observed(tiles, words(routes), settings.serve.access_log), (tiles, frames))
 
 
 def all_routes(archive: Archive, settings: Settings) -> list[BaseRoute]:

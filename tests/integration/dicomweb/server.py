@@ -7,7 +7,7 @@ from typing import Any
 
 
 def application() -> Any:
-    """What granian's worker serves."""
+    """What uvicorn serves."""
     from starlette.applications import Starlette
 
     from lamelle.archive.store import Archive, ArchiveSettings
@@ -22,15 +22,8 @@ def application() -> Any:
 
 
 if __name__ == "__main__":
-    from granian import Granian
-    from granian.constants import Interfaces
+    import uvicorn
 
-    Granian(
-        f"{Path(__file__)}:application",
-        factory=True,
-        address="127.0.0.1",
-        port=int(sys.argv[1]),
-        interface=Interfaces.ASGI,
-        workers=1,
-        log_enabled=False,
-    ).serve()
+    uvicorn.run(
+        application(), host="127.0.0.1", port=int(sys.argv[1]), log_config=None, access_log=False, lifespan="off"
+    )

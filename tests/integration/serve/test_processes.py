@@ -42,7 +42,7 @@ def lamelle(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 def workers(node: Node) -> list[psutil.Process]:
     children = psutil.Process(node.process.pid).children()
-    return [child for child in children if "spawn_main" in " ".join(_command(child))]
+    return [child for child in children if "worker" in _command(child)]
 
 
 def jobs(node: Node) -> list[psutil.Process]:
@@ -184,7 +184,7 @@ def test_a_request_in_flight_is_answered_before_the_end(node: Node) -> None:
                 lambda: any(c.raddr and c.laddr.port == int(port) for w in workers(node) for c in w.net_connections())
             )
             node.process.send_signal(signal.SIGTERM)
-            until(lambda: "Shutting down granian" in node.log())
+            until(lambda: "serve.stopping" in node.log())
             connection.sendall(body[20:])
             answer = connection.recv(65536)
         assert answer.startswith(b"HTTP/1.1 409"), answer[:200]

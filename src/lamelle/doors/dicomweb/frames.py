@@ -134,6 +134,8 @@ class StoredAnswer:
     """How a stored frame is sent for one Accept header and transfer syntax, worked out once."""
 
     headers: tuple[tuple[bytes, bytes], ...]
+    lines: bytes
+    """The same headers as they are sent, each with its CRLF."""
     mark: bytes
     boundary: bytes = b""
     before: bytes = b""
@@ -176,11 +178,14 @@ class Answers:
         part_type = choice.offer.part_type()
         common = ((b"cache-control", IMMUTABLE.encode()), (b"vary", b"accept"))
         if not choice.multipart:
-            return StoredAnswer(((b"content-type", part_type.encode()), *common), b"-10")
+            headers = ((b"content-type", part_type.encode()), *common)
+            return StoredAnswer(headers, _lines(headers), b"-10")
         boundary = f"lamelle-{secrets.token_hex(16)}"
         kind = f'multipart/related; type="{choice.offer.media_type}"; boundary={boundary}'
+        headers = ((b"content-type", kind.encode()), *common)
         return StoredAnswer(
-            ((b"content-type", kind.encode()), *common),
+            headers,
+            _lines(headers),
             b"-11",
             boundary.encode(),
             f"--{boundary}\r\nContent-Type: {part_type}\r\n\r\n".encode(),
@@ -188,10 +193,15 @@ class Answers:
         )
 
 
+def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    return b"".join(b"%b: %b\r\n" % header for header in headers)
+
+
 class FramesFastPath:
     """ASGI: answers a plain GET of one frame as stored; hands everything else to the application behind it.
 
-    What lies in memory is sent at once; whatever may wait for a disk, a network or the catalogue waits in a thread.
+    What lies in memory is sent at once, and `ready` gives it to who asks before ASGI; whatever may wait for a disk,
+    a network or the catalogue waits in a thread.
     """
 
     def __init__(self, app: App, archive: Archive, settings: DicomwebSettings | None = None) -> None:
@@ -202,21 +212,43 @@ class FramesFastPath:
         self._prefix = f"{settings.prefix}/studies/"
         self._readers = anyio.CapacityLimiter(READERS)
 
+    def ready(self, path: str, query: bytes, accept: bytes) -> http.Ready | None:
+        """See http.AtHand."""
+        place = None if query else self._place(path)
+        if place is None:
+            return None
+        opened = self._retrieve.at_hand(*place[:3])
+        if opened is None or not 1 <= (number := place[3]) <= opened.count:
+            return None
+        answer = self._answers.find(accept, opened.transfer_syntax)
+        frame = None if answer is None else opened.frame_now(number)
+        if answer is None or frame is None:
+            return None
+        size = len(answer.before) + len(frame) + len(answer.after)
+        etag = (opened.mark, number, answer.mark)
+        head = b'etag: "%b-%d%b"\r\n%bcontent-length: %d\r\n' % (*etag, answer.lines, size)
+        return http.Ready(head, (answer.before, frame, answer.after), size)
+
+    def _place(self, path: str) -> tuple[str, str, str, int] | None:
+        """Study, series, instance and the number of one frame; None for any other path."""
+        if not path.startswith(self._prefix):
+            return None
+        pieces = path[len(self._prefix) :].split("/")
+        if len(pieces) != 7 or (pieces[1], pieces[3], pieces[5]) != ("series", "instances", "frames"):
+            return None
+        number = pieces[6]
+        if not (number.isdigit() and number.isascii() and len(number) < 11):
+            return None
+        return pieces[0], pieces[2], pieces[4], int(number)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "GET" and scope["path"].startswith(self._prefix):
-            pieces = scope["path"][len(self._prefix) :].split("/")
-            if len(pieces) == 7 and pieces[5] == "frames" and not scope["query_string"]:
-                number = pieces[6]
-                if (
-                    number.isdigit()
-                    and number.isascii()
-                    and len(number) < 11
-                    and await self._sent(scope, send, pieces, int(number))
-                ):
-                    return
+        if scope["type"] == "http" and scope["method"] == "GET" and not scope["query_string"]:
+            place = self._place(scope["path"])
+            if place is not None and await self._sent(scope, send, place[:3], place[3]):
+                return
         await self._app(scope, receive, send)
 
-    async def _sent(self, scope: Scope, send: Send, pieces: list[str], number: int) -> bool:
+    async def _sent(self, scope: Scope, send: Send, names: tuple[str, str, str], number: int) -> bool:
         accept, if_none_match = b"", b""
         for name, value in scope["headers"]:
             if name == b"accept":
@@ -225,12 +257,9 @@ class FramesFastPath:
                 if_none_match = value
             elif name in (b"range", b"origin"):
                 return False
-        if pieces[1] != "series" or pieces[3] != "instances":
-            return False
         try:
-            opened = self._retrieve.at_hand(pieces[0], pieces[2], pieces[4])
+            opened = self._retrieve.at_hand(*names)
             if opened is None:
-                names = (pieces[0], pieces[2], pieces[4])
                 opened = await anyio.to_thread.run_sync(self._retrieve.opened, *names, limiter=self._readers)
             answer = self._answers.find(accept, opened.transfer_syntax)
             if answer is None or not 1 <= number <= opened.count:

@@ -29,6 +29,9 @@ from lamelle.doors.web.slides import Known, slides_of
 PREFIX: Final = "/api/slides/"
 FOR_EVER: Final = b"private, max-age=31536000, immutable"
 CHECK: Final = b"private, no-cache"
+_LINES: Final = (
+    b"content-type: image/jpeg\r\ncache-control: %b\r\nx-content-type-options: nosniff\r\ncontent-length: %d\r\n"
+)
 RENDERED_BYTES: Final = 64 << 20
 LOOKS: Final = 256
 READERS: Final = 16
@@ -66,6 +69,19 @@ class TilesFastPath:
         self._readers = anyio.CapacityLimiter(READERS)
         self._renderers = anyio.CapacityLimiter(RENDERERS)
 
+    def ready(self, path: str, query: bytes, accept: bytes) -> http.Ready | None:
+        """See http.AtHand; a tile is a JPEG whatever is accepted."""
+        if not path.startswith(PREFIX) or "/tiles/" not in path:
+            return None
+        try:
+            wanted = wanted_of(path, query)
+            data = self._tiles.stored(wanted)
+        except LamelleError:  # said by the way that can say it
+            return None
+        if data is None:
+            return None
+        return http.Ready(_LINES % (self._lasting(wanted), len(data)), (data,), len(data))
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
         if scope["type"] != "http" or not path.startswith(PREFIX) or "/tiles/" not in path:
@@ -82,15 +98,17 @@ class TilesFastPath:
         except LamelleError as error:
             await http.problem(http.status_of(error), error.code, error.message)(scope, receive, send)
             return
-        lasting = FOR_EVER if wanted.version and self._tiles.current(wanted) else CHECK
         headers = [
             (b"content-type", b"image/jpeg"),
             (b"content-length", str(len(data)).encode()),
-            (b"cache-control", lasting),
+            (b"cache-control", self._lasting(wanted)),
             (b"x-content-type-options", b"nosniff"),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else data})
+
+    def _lasting(self, wanted: Wanted) -> bytes:
+        return FOR_EVER if wanted.version and self._tiles.current(wanted) else CHECK
 
 
 def wanted_of(path: str, query: bytes) -> Wanted:
