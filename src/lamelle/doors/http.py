@@ -158,9 +158,11 @@ class Ready(NamedTuple):
     """An answer with status 200 that lies in memory: header lines, each with its CRLF, and the body in pieces."""
 
     head: bytes
-    body: tuple[bytes | bytearray, ...]
+    before: bytes
+    body: bytes | bytearray
+    after: bytes
     size: int
-    """Bytes of the body; `head` says it too."""
+    """Bytes of the body's three pieces together; `head` says it too."""
 
 
 class AtHand(Protocol):

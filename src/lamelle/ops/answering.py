@@ -18,7 +18,6 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from lamelle.doors import http
 from lamelle.doors.http import AtHand
 from lamelle.ops import wiring
 from lamelle.ops.config import Settings
@@ -205,26 +204,26 @@ class Connection(HttpToolsProtocol):
             return False
         self._unset_keepalive_if_required()
         request_id = self._observed.fresh_id()
-        self._send(b"HTTP/1.1 200 OK\r\n%bx-request-id: %b\r\n%b\r\n" % (self._date(), request_id, ready.head), ready)
-        self._observed.answered(name, "GET", 200, time.perf_counter() - began, ready.size, 0, request_id)
+        lines, before, body, after, size = ready
+        date = self.server_state.default_headers[0][1]
+        head = b"HTTP/1.1 200 OK\r\ndate: %b\r\nx-request-id: %b\r\n%b\r\n%b" % (date, request_id, lines, before)
+        self._send([head, body, after] if after else [head, body], len(head) + len(body) + len(after))
+        self._observed.answered(name, "GET", 200, time.perf_counter() - began, size, 0, request_id)
         return True
 
-    def _date(self) -> bytes:
-        return b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
-
-    def _send(self, head: bytes, ready: http.Ready) -> None:
+    def _send(self, pieces: list[bytes | bytearray], size: int) -> None:
         """Straight into the socket, for nothing waits before it; what does not fit is the transport's to send."""
         sent = 0
         if self._socket >= 0:
             try:
-                sent = os.writev(self._socket, (head, *ready.body))
+                sent = os.writev(self._socket, pieces)
             except BlockingIOError:
                 pass
             except OSError:
                 self.transport.abort()
                 return
-        if sent < len(head) + ready.size:
-            self.transport.write(memoryview(b"".join((head, *ready.body)))[sent:])
+        if sent < size:
+            self.transport.write(memoryview(b"".join(pieces))[sent:])
 
     # -- limits ----------------------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ class Shelf:
         self.asked.append((path, query, accept))
         if path != "/tiles/1":
             return None
-        return http.Ready(b"content-length: %d\r\n" % len(self.body), (b"", self.body), len(self.body))
+        return http.Ready(b"content-length: %d\r\n" % len(self.body), b"", self.body, b"", len(self.body))
 
 
 async def long_way(scope: Scope, receive: Receive, send: Send) -> None:

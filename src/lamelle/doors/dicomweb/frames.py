@@ -6,6 +6,7 @@ Source: PS3.18 10.4.1.1.6, 8.7.3.5.
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import anyio
@@ -36,6 +37,8 @@ FRAMES_LIMIT: Final = 10_000
 _CACHE_LIMIT: Final = 4096
 READERS: Final = 16
 """Threads that wait for disks and catalogue: enough to keep a store busy, few enough to leave it to others too."""
+NAMES: Final = 1024
+"""Paths of instances remembered; all frames of one share it."""
 
 
 def numbers(text: str) -> list[int]:
@@ -140,6 +143,8 @@ class StoredAnswer:
     boundary: bytes = b""
     before: bytes = b""
     after: bytes = b""
+    around: int = 0
+    """Bytes before and after the frame."""
 
 
 class Answers:
@@ -183,14 +188,12 @@ class Answers:
         boundary = f"lamelle-{secrets.token_hex(16)}"
         kind = f'multipart/related; type="{choice.offer.media_type}"; boundary={boundary}'
         headers = ((b"content-type", kind.encode()), *common)
-        return StoredAnswer(
-            headers,
-            _lines(headers),
-            b"-11",
-            boundary.encode(),
+        before, after = (
             f"--{boundary}\r\nContent-Type: {part_type}\r\n\r\n".encode(),
             f"\r\n--{boundary}--\r\n".encode(),
         )
+        around = len(before) + len(after)
+        return StoredAnswer(headers, _lines(headers), b"-11", boundary.encode(), before, after, around)
 
 
 def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
@@ -210,6 +213,7 @@ class FramesFastPath:
         self._retrieve = archive.retrieve
         self._answers = Answers(strict=settings.strict_accept)
         self._prefix = f"{settings.prefix}/studies/"
+        self._names = lru_cache(NAMES)(self._read_names)
         self._readers = anyio.CapacityLimiter(READERS)
 
     def ready(self, path: str, query: bytes, accept: bytes) -> http.Ready | None:
@@ -217,34 +221,41 @@ class FramesFastPath:
         place = None if query else self._place(path)
         if place is None:
             return None
-        opened = self._retrieve.at_hand(*place[:3])
-        if opened is None or not 1 <= (number := place[3]) <= opened.count:
+        names, number = place
+        opened = self._retrieve.at_hand(*names)
+        if opened is None or not 1 <= number <= opened.count:
             return None
         answer = self._answers.find(accept, opened.transfer_syntax)
-        frame = None if answer is None else opened.frame_now(number)
-        if answer is None or frame is None:
+        if answer is None:
             return None
-        size = len(answer.before) + len(frame) + len(answer.after)
-        etag = (opened.mark, number, answer.mark)
-        head = b'etag: "%b-%d%b"\r\n%bcontent-length: %d\r\n' % (*etag, answer.lines, size)
-        return http.Ready(head, (answer.before, frame, answer.after), size)
+        frame = opened.frame_now(number)
+        if frame is None:
+            return None
+        size = answer.around + len(frame)
+        head = b'etag: "%b-%d%b"\r\n%bcontent-length: %d\r\n' % (opened.mark, number, answer.mark, answer.lines, size)
+        return http.Ready(head, answer.before, frame, answer.after, size)
 
-    def _place(self, path: str) -> tuple[str, str, str, int] | None:
-        """Study, series, instance and the number of one frame; None for any other path."""
-        if not path.startswith(self._prefix):
-            return None
-        pieces = path[len(self._prefix) :].split("/")
-        if len(pieces) != 7 or (pieces[1], pieces[3], pieces[5]) != ("series", "instances", "frames"):
-            return None
-        number = pieces[6]
+    def _place(self, path: str) -> tuple[tuple[str, str, str], int] | None:
+        """Study, series, instance; and the number of one frame. None for any other path."""
+        head, _, number = path.rpartition("/")
         if not (number.isdigit() and number.isascii() and len(number) < 11):
             return None
-        return pieces[0], pieces[2], pieces[4], int(number)
+        names = self._names(head)
+        return None if names is None else (names, int(number))
+
+    def _read_names(self, head: str) -> tuple[str, str, str] | None:
+        """Study, series and instance of what stands before the number."""
+        pieces = head.removeprefix(self._prefix).split("/")
+        if not head.startswith(self._prefix) or len(pieces) != 6:
+            return None
+        if (pieces[1], pieces[3], pieces[5]) != ("series", "instances", "frames"):
+            return None
+        return pieces[0], pieces[2], pieces[4]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET" and not scope["query_string"]:
             place = self._place(scope["path"])
-            if place is not None and await self._sent(scope, send, place[:3], place[3]):
+            if place is not None and await self._sent(scope, send, *place):
                 return
         await self._app(scope, receive, send)
 

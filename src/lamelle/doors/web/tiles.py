@@ -80,7 +80,7 @@ class TilesFastPath:
             return None
         if data is None:
             return None
-        return http.Ready(_LINES % (self._lasting(wanted), len(data)), (data,), len(data))
+        return http.Ready(_LINES % (self._lasting(wanted), len(data)), b"", data, b"", len(data))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
