@@ -1,6 +1,11 @@
 """A large instance through the real door: the server's memory does not grow with it."""
 
+import contextlib
 import os
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,3 +81,57 @@ def _drain(node: Node, path: str) -> int:
         count += len(chunk)
     connection.close()
     return count
+
+
+def sparse(path: Path, hole: int) -> bytes:
+    """A slide of three frames whose first two are holes in the file; the third."""
+    small = instances.slide([b"\xff\xd8\xff\xd9"], "sparse", NumberOfFrames=3)
+    last = b"\xff\xd8" + os.urandom(50_000) + b"\xff\xd9"
+    with path.open("wb") as file:
+        file.write(small[: small.rindex(b"\xe0\x7f\x10\x00")])
+        file.write(b"\xe0\x7f\x10\x00OB\x00\x00\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\x00\x00\x00\x00")
+        for _ in range(2):
+            file.write(b"\xfe\xff\x00\xe0" + hole.to_bytes(4, "little"))
+            file.seek(hole, os.SEEK_CUR)
+        file.write(b"\xfe\xff\x00\xe0" + len(last).to_bytes(4, "little") + last)
+        file.write(b"\xfe\xff\xdd\xe0\x00\x00\x00\x00")
+    return last
+
+
+@pytest.mark.slow
+def test_a_frame_far_into_a_file_taken_from_a_folder(tmp_path: Path) -> None:
+    """Beyond 4 GiB with TEST_LARGE_MB=6144: half of it a hole, twice."""
+    data, file = tmp_path / "data", tmp_path / "in" / "slide.dcm"
+    file.parent.mkdir()
+    last = sparse(file, size_mb() * (1 << 19))
+    command = [sys.executable, "-m", "lamelle", "import", "--data", str(data), str(file)]
+    environment = {**os.environ, "LAMELLE_ARCHIVE_RESERVE_BYTES": "0"}
+    begun = time.monotonic()
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+        peak = watched(process)
+    assert process.returncode == 0
+    print(f"{file.stat().st_size >> 20} MiB imported in {time.monotonic() - begun:.0f} s with {peak >> 20} MiB")
+    assert peak < 500 << 20
+    with Node(data, workers=1, environment={"LAMELLE_ARCHIVE_RESERVE_BYTES": "0"}) as node, Client(node.url) as client:
+        [found] = client.get("/dicomweb/instances").json()
+        names = [found[tag]["Value"][0] for tag in ("0020000D", "0020000E", "00080018")]
+        path = "/dicomweb/studies/{}/series/{}/instances/{}".format(*names)
+        for _ in range(3):  # opened first, then at hand
+            answer = client.get(f"{path}/frames/3", "image/jpeg")
+            assert (answer.status, answer.body) == (200, last)
+        size = file.stat().st_size
+        tail = client.ask(
+            "GET", path, {"Accept": "application/dicom; transfer-syntax=*", "Range": f"bytes={size - 99}-"}
+        )
+        assert tail.body == (last + b"\xfe\xff\xdd\xe0\x00\x00\x00\x00")[-99:]
+
+
+def watched(process: subprocess.Popen[bytes]) -> int:
+    """Peak resident bytes of a command and its children, until it ends."""
+    peak, ended = 0, threading.Event()
+    while process.poll() is None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            top = psutil.Process(process.pid)
+            peak = max(peak, sum(one.memory_info().rss for one in [top, *top.children(recursive=True)]))
+        ended.wait(0.02)
+    return peak

@@ -169,6 +169,45 @@ def test_a_hundred_clients_at_once_all_get_what_is_theirs(node: Node) -> None:
     assert spooled(node) == []
 
 
+def deaf() -> int:
+    """Clients that ask and never read: enough to see memory grow; TEST_DEAF_CLIENTS=200 for a bad day."""
+    return int(os.environ.get("TEST_DEAF_CLIENTS", "24"))
+
+
+HELD = 2 << 20
+"""Bytes of the server's memory that one of them may hold."""
+
+
+def resident(node: Node) -> int:
+    return sum(process.memory_info().rss for process in workers(node))
+
+
+def test_clients_that_never_read_hold_little_and_are_dropped(tmp_path: Path) -> None:
+    big = instances.instance("deaf", number=1, Rows=4096, Columns=4096, PixelData=bytes(16 << 20))
+    environment = {**NO_RESERVE, "LAMELLE_SERVE_SILENCE_S": "3"}
+    with Node(tmp_path / "data", environment=environment) as node, contextlib.ExitStack() as stack:
+        with Client(node.url) as client:
+            study, series, instance = client.store(big).kept[0]
+        path = f"/dicomweb/studies/{study}/series/{series}/instances/{instance}"
+        before = resident(node)
+        for number in range(deaf()):
+            connection = stack.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect(address(node))
+            target = (f"/dicomweb/studies/{study}", path)[number % 2]
+            connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n".encode())
+        with Client(node.url, 10) as client:
+            for _ in range(20):
+                assert client.get("/health").status == 200
+                assert big in client.get(f"/dicomweb/studies/{study}").body
+        grown = resident(node) - before
+        print(f"{deaf()} clients that never read: {grown >> 20} MiB more")
+        assert grown < deaf() * HELD + (64 << 20)
+        port = address(node)[1]
+        until(lambda: not any(c.laddr.port == port and c.raddr for w in workers(node) for c in w.net_connections()))
+        assert healthy(node)
+
+
 # -- killed ------------------------------------------------------------------------------------------------------------
 
 

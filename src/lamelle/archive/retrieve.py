@@ -29,7 +29,8 @@ from lamelle.dicom.frames import FrameIndex, NativeFrames, PixelData
 
 __all__ = ["BulkRef", "InstanceRef", "OpenInstance", "Retrieve"]
 
-CHUNK = 1 << 20
+CHUNK = 256 << 10
+"""Bytes of a stream held at once for each reader: a client that has stopped reading holds two."""
 METADATA_BATCH = 32
 PIXEL_PATHS = frozenset({"7FE00008", "7FE00009", "7FE00010"})
 
@@ -138,7 +139,7 @@ class Retrieve:
     # -- bytes -------------------------------------------------------------------------------------
 
     def stream(self, ref: InstanceRef, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """The bytes of the Part 10 file from `start`, in chunks of at most 1 MiB.
+        """The bytes of the Part 10 file from `start`, in chunks of at most CHUNK bytes.
 
         From `ref.size` on stands the inflated form of a deflated file, where `bulk` finds its values.
         Raises: NotFound, Unavailable before the first chunk.

@@ -1,6 +1,6 @@
 """One worker and its clients' HTTP/1.1 connections: what lies in memory is sent at once, all else goes through ASGI.
 
-uvicorn parses, answers and keeps order; here stand the short way past it (ADR 0015), and the limits on what a client
+uvicorn parses, answers and keeps order; here stand the short way past it (ADR 0016), and the limits on what a client
 may do.
 """
 

@@ -83,7 +83,7 @@ def asked(request: bytes, *, answers: int = 1, shelf: Shelf | None = None) -> li
 
     async def said(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: set[Connection]) -> None:
         writer.write(request)
-        for _ in range(answers):
+        while len(found) < answers:
             found.append(await answer(reader))
 
     talk(shelf or Shelf(), said)
@@ -178,9 +178,9 @@ def test_what_the_client_does_not_take_at_once_comes_whole() -> None:
 
     async def said(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, everyone: set[Connection]) -> None:
         await until(lambda: bool(everyone))
-        for end in (writer, *[connection.transport for connection in everyone]):
+        for transport in (writer.transport, *[connection.transport for connection in everyone]):
             for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-                end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, buffer, 65536)
+                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, buffer, 65536)
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(PLAIN)
         await until(lambda: any(connection.transport.get_write_buffer_size() for connection in everyone))

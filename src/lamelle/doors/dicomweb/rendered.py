@@ -6,10 +6,13 @@ Source: PS3.18 8.3.5, 10.4.1.1.3, 10.4.1.1.4.
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, ParamSpec
 
+import anyio
+import anyio.to_thread
 from pydicom import Dataset
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -31,6 +34,9 @@ _PICTURES: Final = tuple(Offer(kind) for kind in RENDERED)
 _SINGLE_FIRST: Final = tuple(Offer(kind, multipart=False) for kind in RENDERED)
 _MOVING: Final = (Offer("image/gif", multipart=False), *_PICTURES)
 PARTS_LIMIT: Final = 1000
+RENDERERS: Final = 4
+"""Pictures made at once in a worker: each holds whole frames in memory, and more at once are made no faster."""
+P = ParamSpec("P")
 # Beyond so many frames, one frame's own window is not looked for.
 FRAME_GROUPS: Final = 2000
 
@@ -113,6 +119,7 @@ class Rendered:
         self._door = door
         self._retrieve = door.archive.retrieve
         self._looks = Looks(door)
+        self._renderers = anyio.CapacityLimiter(RENDERERS)
 
     def routes(self) -> list[Route]:
         study, series = "/studies/{study}", "/studies/{study}/series/{series}"
@@ -143,7 +150,7 @@ class Rendered:
             images = thumbnails.subjects(images)[:1] or images[:1]
         else:
             choice = negotiate.choose(wanted, _SINGLE_FIRST + _PICTURES, one=True)
-        body = await run_in_threadpool(self._instance, images[0], choice.offer.media_type, asked)
+        body = await self._made(self._instance, images[0], choice.offer.media_type, asked)
         return self._answer(request, images[0], choice, body, asked)
 
     async def frames(self, request: Request) -> Response:
@@ -174,7 +181,7 @@ class Rendered:
             raise NotAcceptable("several frames are one GIF or a multipart body", ["image/gif"])
         if len(wanted_numbers) > self._door.settings.gif_frames:
             raise Invalid("bad_frame_list", f"a picture has {self._door.settings.gif_frames} frames at most")
-        body = await run_in_threadpool(self._drawn, ref, wanted_numbers, kind, asked)
+        body = await self._made(self._drawn, ref, wanted_numbers, kind, asked)
         return self._answer(request, ref, choice, body, asked)
 
     async def thumbnail(self, request: Request) -> Response:
@@ -184,10 +191,14 @@ class Rendered:
         choice = negotiate.choose(self._door.ranges(request), (Offer("image/jpeg", multipart=False),), one=True)
         text = request.path_params.get("frames")
         frame = numbers(text)[0] if text else None
-        body = await run_in_threadpool(self._thumbnail, names, frame)
+        body = await self._made(self._thumbnail, names, frame)
         if asked.viewport is not None:
-            body = await run_in_threadpool(render.refitted, body, asked.viewport)
+            body = await self._made(render.refitted, body, asked.viewport)
         return Response(body, headers={"content-type": choice.offer.media_type, "cache-control": REVALIDATE})
+
+    async def _made(self, make: Callable[P, bytes], *given: P.args, **named: P.kwargs) -> bytes:
+        """A picture made in a thread of its own few: those that wait for a disk are not held up by pictures."""
+        return await anyio.to_thread.run_sync(partial(make, *given, **named), limiter=self._renderers)
 
     def _thumbnail(self, names: tuple[str, str | None, str | None], frame: int | None) -> bytes:
         study, series, instance = names
