@@ -159,6 +159,23 @@ def test_requests_in_one_packet_are_answered_in_their_order() -> None:
     assert bodies == [b"long /tiles/1", b"long /other", b"long /tiles/1"]
 
 
+def test_two_requests_in_one_packet_are_not_taken_for_one() -> None:
+    bare = b"GET /tiles/1 HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert [body for _, body in asked(bare + bare, answers=2)] == [b"long /tiles/1"] * 2
+
+
+def test_what_follows_half_a_head_belongs_to_it() -> None:
+    async def said(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, everyone: set[Connection]) -> None:
+        writer.write(b"GET /other HTTP/1.1\r\nHost: x\r\nX-Half: ")
+        await until(lambda: any(connection._inside for connection in everyone))
+        writer.write(PLAIN)
+        assert (await answer(reader))[1] == b"long /other"
+        assert shelf.asked == []
+
+    shelf = Shelf()
+    talk(shelf, said)
+
+
 def test_a_body_that_looks_like_a_request_is_no_request() -> None:
     async def said(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, everyone: set[Connection]) -> None:
         writer.write(b"POST /other HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(PLAIN))
