@@ -212,6 +212,8 @@ def _follow(ended: "Iterable[Ended]") -> None:
     """Say how a retrieval ended."""
     last = deque(ended, maxlen=1)[0]
     typer.echo(f"{last.completed} completed, {last.warning} with warnings, {last.failed} failed {last.comment}".strip())
+    for uid in last.failed_uids:
+        typer.echo(f"failed: {uid}", err=True)
     if last.status:
         typer.echo(f"the peer ends with status {last.status:04X}", err=True)
         raise typer.Exit(1)

@@ -58,6 +58,8 @@ class Ended:
     failed: int
     warning: int
     comment: str = ""
+    failed_uids: tuple[str, ...] = ()
+    """Failed SOP Instance UID List (0008,0058)."""
 
     @property
     def pending(self) -> bool:
@@ -111,8 +113,8 @@ def move(
         )
         association.send(context.id, command, _identifier(rank, keys, context))
         while True:
-            answer, _ = _answer(association, command)
-            yield _ended(answer)
+            answer, data = _answer(association, command)
+            yield _ended(answer, data, context)
             if answer.status not in PENDING:
                 return
 
@@ -135,9 +137,8 @@ def get(node: Node, peer: Peer, root: str, rank: Rank, keys: Mapping[str, Any]) 
                 storage.store(node, association, message)
                 continue
             answer = message.command
-            yield _ended(answer)
+            yield _ended(answer, message.read(), context)
             if answer.status not in PENDING:
-                message.skip()
                 return
 
 
@@ -221,7 +222,8 @@ def _checked(answer: Command, *allowed: int) -> None:
         )
 
 
-def _ended(answer: Command) -> Ended:
+def _ended(answer: Command, data: bytes, context: Context) -> Ended:
+    item = json.parse(json.to_json(data, context.transfer_syntax)) if data else {}
     return Ended(
         answer.status or 0,
         answer.remaining or 0,
@@ -229,6 +231,7 @@ def _ended(answer: Command) -> Ended:
         answer.failed or 0,
         answer.warning or 0,
         answer.error_comment,
+        tuple(json.texts(item, "00080058")),
     )
 
 

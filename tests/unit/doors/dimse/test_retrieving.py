@@ -95,7 +95,7 @@ def test_a_broken_association_costs_one_instance(node: Node, other: Node, networ
     network.answering = breaks
     *_, last = move(node, STUDY, "OTHER")
     assert (last.status, last.failed, last.completed) == (Status.SUB_OPERATIONS_FAILED, 1, 3)
-    assert len(kept(other)) == 3
+    assert set(last.failed_uids) == kept(node) - kept(other) and len(kept(other)) == 3
 
 
 def test_the_originator_is_told(node: Node, other: Node, monkeypatch: pytest.MonkeyPatch) -> None:
