@@ -91,10 +91,11 @@ class Reception:
         self._scanners = scanners
         self._scanning: Future[None] | None = None
 
-    def write(self, chunk: Chunk) -> None:
-        """Take the next bytes, which must stay as they are until the next call of `write`, `close` or `drop`.
+    def write(self, chunk: Chunk, *, lasting: bool = False) -> None:
+        """Take the next bytes. Bad DICOM raises nothing here: the outcome says it.
 
-        Bad DICOM raises nothing here: the outcome says it. Raises: Unavailable.
+        `lasting`: the caller leaves the bytes as they are until the next call of `write`, `close` or `drop`, so that
+        they are scanned while more arrive; of `bytes` this is known. Raises: Unavailable.
         """
         self._wait_for_scan()
         if self.spool.size + len(chunk) > self._limit:
@@ -106,6 +107,8 @@ class Reception:
         else:  # hashing and writing release the interpreter's lock: each takes a core
             self._scanning = self._scanners.submit(self._feed, chunk)
         self.spool.write(chunk)
+        if not lasting and not isinstance(chunk.obj if isinstance(chunk, memoryview) else chunk, bytes):
+            self._wait_for_scan()
 
     def _feed(self, chunk: Chunk) -> None:
         if self._scanner is None:

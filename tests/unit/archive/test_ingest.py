@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import pytest
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from lamelle.archive.model import Origin
 from lamelle.archive.store import Archive
 from lamelle.base.errors import Unavailable
 from lamelle.testing.archives import store
-from lamelle.testing.instances import dataset, instance, part10
+from lamelle.testing.instances import dataset, instance, part10, slide
 
 
 def test_stored_bytes_come_back_as_they_were(archive: Archive) -> None:
@@ -22,6 +23,25 @@ def test_stored_bytes_come_back_as_they_were(archive: Archive) -> None:
     assert b"".join(archive.retrieve.stream(ref)) == data
     assert ref.key.endswith(f"{outcome.digest}.dcm")
     assert hashlib.sha256(data[ref.dataset_offset :]).hexdigest() == ref.digest
+
+
+def test_a_caller_may_use_its_buffer_again(archive: Archive) -> None:
+    """Large instances are scanned in a thread of their own; what it reads must not change under it."""
+    data = slide([b"\xff\xd8" + os.urandom(1 << 20) + b"\xff\xd9"] * 8, "buffer")
+    buffer = bytearray(1 << 19)
+    with archive.ingest.receive(Origin("files")) as reception:
+        for start in range(0, len(data), len(buffer)):
+            piece = data[start : start + len(buffer)]
+            buffer[: len(piece)] = piece
+            reception.write(memoryview(buffer)[: len(piece)])
+            buffer[:] = bytes(len(buffer))
+        reception.close()
+        (outcome,) = archive.ingest.commit([reception])
+    assert outcome.status == "stored"
+    with archive.ingest.receive(Origin("files")) as again:
+        again.write(data)
+        again.close()
+        assert archive.ingest.commit([again])[0].digest == outcome.digest
 
 
 def test_the_same_bytes_again_change_nothing(archive: Archive) -> None:

@@ -51,7 +51,7 @@ def _take(reception: Reception, association: Association, message: Message) -> N
         )
     )
     for chunk in message.chunks():
-        reception.write(chunk)
+        reception.write(chunk, lasting=True)
 
 
 def status(outcome: Outcome) -> int:
