@@ -28,9 +28,9 @@ from lamelle.base.folders import make_durably
 from lamelle.ops import config, health, wiring
 from lamelle.ops.config import Settings
 
-PAUSES_S = (0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
+PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Before each new start of the child that died, so that a broken disk does not become a busy loop."""
-STEADY_S = 120.0
+STEADY_S = 10.0
 """A child that lived this long starts again without a pause."""
 BACKLOG = 1024
 """Connections that wait to be accepted; those a worker leaves when it dies are taken by the others."""

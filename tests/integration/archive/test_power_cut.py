@@ -53,7 +53,7 @@ def test_bytes_trusted_after_a_failed_sync_are_noticed(tmp_path: Path) -> None:
         ["each", "folders-not-synced"],
         ["each", "named-before-synced"],
         ["each", "answered-before-committed"],
-        ["catalogue-not-synced"],
+        ["each", "catalogue-not-synced"],
         ["whole-pretended"],
     ],
     ids=lambda breaks: breaks[-1],
