@@ -6,6 +6,7 @@ import socket
 import struct
 import sys
 from pathlib import Path
+from typing import cast
 
 import uvloop
 
@@ -14,8 +15,7 @@ class Least(asyncio.Protocol):
     """A connection that takes any packet for one request and looks at nothing but the number at its path's end."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is not derived from it
         self._socket = transport.get_extra_info("socket").fileno()
 
     def data_received(self, data: bytes) -> None:
@@ -36,6 +36,7 @@ if __name__ == "__main__":
     PORT, FILE = int(sys.argv[1]), os.open(sys.argv[2], os.O_RDONLY)
     RANGES = list(struct.iter_unpack("<QQ", Path(sys.argv[3]).read_bytes()))
     with socket.create_server(("127.0.0.1", PORT), backlog=1024) as shared:
+        shared.setblocking(False)  # two accept from it: the slower must not wait where the other was quicker
         child = os.fork()
         try:
             uvloop.run(main(shared))
