@@ -2,11 +2,12 @@
 
 from alembic import context
 
+from lamelle.access import tables as access
 from lamelle.archive import catalogue, commitment, forwarding
 from lamelle.base import events
 from lamelle.base.db import schema
 
-ROOMS = (catalogue, commitment, forwarding, events)
+ROOMS = (access, catalogue, commitment, forwarding, events)
 """Importing a room declares its tables on `schema`."""
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=schema)

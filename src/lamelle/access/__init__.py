@@ -1,0 +1,1 @@
+"""People, roles and places, one `decide`, and how somebody proves who they are."""
