@@ -11,7 +11,7 @@ from pydicom import Dataset
 from pynetdicom import AE, evt
 
 from lamelle.base.ids import new_uid, uid_from
-from lamelle.doors.dimse import association
+from lamelle.doors.dimse import association, datasets
 from lamelle.doors.dimse.association import Association, Proposal
 from lamelle.doors.dimse.commands import N_ACTION, Command
 from lamelle.doors.dimse.node import TEXT
@@ -70,7 +70,9 @@ class Scanner:
             requested_sop_instance_uid=instance_uid,
             action_type_id=action,
         )
-        self._association.send(self._context.id, command, association.encode(made, self._context.transfer_syntax))
+        self._association.send(
+            self._context.id, command, datasets.write(made.to_json_dict(), self._context.transfer_syntax)
+        )
         answer = self._association.receive(30)
         assert answer is not None
         return answer.command.status
@@ -78,7 +80,7 @@ class Scanner:
     def hear(self) -> tuple[int | None, Dataset]:
         report = self._association.receive(30)
         assert report is not None
-        said = report.dataset()
+        said = Dataset.from_json(dict(datasets.read(report).item))
         self._association.send(self._context.id, report.command.answer(0x0000))
         return report.command.event_type_id, said
 

@@ -6,35 +6,33 @@ Each call is one association. What a peer says is given back as it said it.
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from lamelle.archive.commitment import Reference
 from lamelle.base.errors import Invalid, LamelleError, Unavailable
 from lamelle.base.ids import new_uid
-from lamelle.dicom import encode, json, uids
+from lamelle.dicom import json, uids
 from lamelle.doors.dimse import association as associations
-from lamelle.doors.dimse import commitment, identifiers, storage
-from lamelle.doors.dimse.association import Aborted, Association, Context, Proposal
+from lamelle.doors.dimse import commitment, datasets, finding, identifiers, services
+from lamelle.doors.dimse.association import Association, Context, Message, Proposal
 from lamelle.doors.dimse.commands import (
     C_ECHO,
     C_FIND,
     C_GET,
     C_MOVE,
-    C_STORE,
     MEDIUM,
     N_ACTION,
     N_EVENT_REPORT,
-    RESPONSE,
     Command,
     Status,
 )
 from lamelle.doors.dimse.identifiers import FIND, GET, LEVEL, MOVE, UNIQUE, Rank
 from lamelle.doors.dimse.node import TEXT, Node
 from lamelle.doors.dimse.settings import DimseSettings, Peer
+from lamelle.doors.dimse.storage import VERIFICATION
 
-VERIFICATION: Final = "1.2.840.10008.1.1"
 PENDING: Final = frozenset({Status.PENDING, Status.PENDING_WARNING})
-FUZZY: Final = b"\1\1\1\0\0"
 GETTING: Final = 126
 """Contexts for what C-GET sends back: an association has room for 128."""
 _COMMON = (
@@ -73,7 +71,7 @@ def echo(peer: Peer, settings: DimseSettings) -> float:
         began = time.monotonic()
         command = Command(C_ECHO, message_id=association.next_message_id(), affected_sop_class_uid=VERIFICATION)
         association.send(context.id, command)
-        _checked(_answer(association, command)[0])
+        _checked(association.answer(command).command)
         return time.monotonic() - began
 
 
@@ -82,7 +80,7 @@ def find(
 ) -> Iterator[dict[str, Any]]:
     """What the peer finds, as DICOM JSON; `keys`: elements by tag, beside the level. Raises: LamelleError."""
     sop_class = root + FIND
-    proposal = Proposal(sop_class, TEXT[:2], information=FUZZY if fuzzy else b"")
+    proposal = Proposal(sop_class, TEXT[:2], information=finding.OPTIONS if fuzzy else b"")
     with associations.connect(peer, [proposal], settings) as association:
         context = _context(association, sop_class)
         command = Command(
@@ -90,11 +88,11 @@ def find(
         )
         association.send(context.id, command, _identifier(rank, keys, context))
         while True:
-            answer, data = _answer(association, command)
-            if answer.status not in PENDING:
+            answer = association.answer(command)
+            if answer.command.status not in PENDING:
                 break
-            yield json.parse(json.to_json(data, context.transfer_syntax))
-        _checked(answer, Status.LIMIT_REACHED)
+            yield dict(datasets.read(answer).item)
+        _checked(answer.command, Status.LIMIT_REACHED)
 
 
 def move(
@@ -113,9 +111,9 @@ def move(
         )
         association.send(context.id, command, _identifier(rank, keys, context))
         while True:
-            answer, data = _answer(association, command)
-            yield _ended(answer, data, context)
-            if answer.status not in PENDING:
+            ended = _ended(association.answer(command))
+            yield ended
+            if not ended.pending:
                 return
 
 
@@ -130,15 +128,9 @@ def get(node: Node, peer: Peer, root: str, rank: Rank, keys: Mapping[str, Any]) 
         )
         association.send(context.id, command, _identifier(rank, keys, context))
         while True:
-            message = association.receive()
-            if message is None:
-                raise Aborted("peer_released", "the peer released the association before it answered")
-            if message.command.command_field == C_STORE:
-                storage.store(node, association, message)
-                continue
-            answer = message.command
-            yield _ended(answer, message.read(), context)
-            if answer.status not in PENDING:
+            ended = _ended(association.answer(command, elsewhere=partial(services.answer, node, association)))
+            yield ended
+            if not ended.pending:
                 return
 
 
@@ -177,13 +169,10 @@ def commit(node: Node, peer: Peer, references: Sequence[Reference], wait_s: floa
             commitment.TRANSACTION: {"vr": "UI", "Value": [new_uid()]},
             commitment.REFERENCED: {"vr": "SQ", "Value": [commitment.reference(one) for one in references]},
         }
-        association.send(context.id, command, encode.encode(item, context.transfer_syntax))
-        _checked(_answer(association, command)[0])
-        until = time.monotonic() + wait_s
-        while not association.waiting():
-            if time.monotonic() > until:
-                return None
-            time.sleep(commitment.POLL_S)
+        association.send(context.id, command, datasets.write(item, context.transfer_syntax))
+        _checked(association.answer(command).command)
+        if not association.waiting(wait_s):
+            return None
         message = association.receive()
         if message is None or message.command.command_field != N_EVENT_REPORT:
             return None
@@ -201,17 +190,7 @@ def _context(association: Association, sop_class: str) -> Context:
 
 def _identifier(rank: Rank, keys: Mapping[str, Any], context: Context) -> bytes:
     item = {**keys, LEVEL: {"vr": "CS", "Value": [str(rank)]}}
-    return encode.encode(item, context.transfer_syntax, character_set=encode.UTF8)
-
-
-def _answer(association: Association, command: Command) -> tuple[Command, bytes]:
-    """The next answer to a request, with its data set. Raises: Aborted."""
-    message = association.receive()
-    if message is None:
-        raise Aborted("peer_released", "the peer released the association before it answered")
-    if message.command.command_field != command.command_field | RESPONSE:
-        raise Aborted("unexpected_message", "the peer sent something else than its answer")
-    return message.command, message.read()
+    return datasets.write(item, context.transfer_syntax, utf8=True)
 
 
 def _checked(answer: Command, *allowed: int) -> None:
@@ -222,8 +201,8 @@ def _checked(answer: Command, *allowed: int) -> None:
         )
 
 
-def _ended(answer: Command, data: bytes, context: Context) -> Ended:
-    item = json.parse(json.to_json(data, context.transfer_syntax)) if data else {}
+def _ended(message: Message) -> Ended:
+    item, answer = datasets.read(message).item, message.command
     return Ended(
         answer.status or 0,
         answer.remaining or 0,

@@ -3,19 +3,14 @@
 The bytes on the connection are wire's, the negotiation is negotiation's, and what a message asks is a service's.
 """
 
-import io
 import socket
 import ssl
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Final
 
-import pydicom
-
 from lamelle.base.errors import Denied, Invalid, LamelleError, TooLarge, Unavailable
-from lamelle.dicom import transfer
 from lamelle.doors.dimse import commands, negotiation, tls, wire
 from lamelle.doors.dimse.commands import Command
 from lamelle.doors.dimse.negotiation import Answer, Context, Judge, Offer, Proposal, Request
@@ -24,7 +19,8 @@ from lamelle.doors.dimse.wire import Aborted, Bytes, Wire
 
 __all__ = ["Aborted", "Answer", "Association", "Context", "Message", "Offer", "Proposal", "accept", "connect"]
 
-IDENTIFIER_LIMIT: Final = 16 << 20
+DATASET_LIMIT: Final = 16 << 20
+"""Bytes of a data set that is read as a whole: no query, answer or report comes near."""
 USER, PROVIDER = 0, 2
 UNEXPECTED, INVALID_PARAMETER = 2, 6
 """Who aborts and why. Source: PS3.8 9.3.8."""
@@ -56,7 +52,7 @@ class Message:
         for _ in self.chunks():
             pass
 
-    def read(self, limit: int = IDENTIFIER_LIMIT) -> bytes:
+    def read(self, limit: int = DATASET_LIMIT) -> bytes:
         """The whole data set. Raises: TooLarge, Aborted."""
         data = bytearray()
         for chunk in self.chunks():
@@ -64,10 +60,6 @@ class Message:
                 raise TooLarge("identifier_too_large", f"a data set of this message has {limit} bytes at most")
             data += chunk
         return bytes(data)
-
-    def dataset(self) -> pydicom.Dataset:
-        """The whole data set, decoded. Raises: Invalid, TooLarge, Aborted."""
-        return decode(self.read(), self.context.transfer_syntax)
 
 
 class Association:
@@ -134,9 +126,27 @@ class Association:
             raise Aborted("bad_message", f"a message in presentation context {first}, which was not accepted")
         return Message(self._wire, self.contexts[first], commands.decode(bytes(data)))
 
-    def waiting(self) -> bool:
-        """Whether bytes are there to be read now: a C-CANCEL, perhaps."""
-        return not self._closed and self._wire.waiting()
+    def waiting(self, within_s: float = 0.0) -> bool:
+        """Whether bytes are there to be read, or come `within_s`: a C-CANCEL, perhaps."""
+        return not self._closed and self._wire.waiting(within_s)
+
+    def answer(
+        self, request: Command, idle_s: float | None = None, elsewhere: Callable[[Message], None] | None = None
+    ) -> Message:
+        """The next answer to a request of ours, its data set still to be read; requests meanwhile go `elsewhere`.
+
+        Raises: Aborted.
+        """
+        while True:
+            message = self.receive(idle_s)
+            if message is None:
+                raise Aborted("peer_released", "the peer released the association before it answered")
+            found = message.command
+            if found.answers(request):
+                return message
+            if elsewhere is None or found.is_response:
+                raise Aborted("unexpected_message", "the peer sent something else than its answer")
+            elsewhere(message)
 
     # -- sending -----------------------------------------------------------------------------------
 
@@ -369,42 +379,3 @@ def _request(line: Wire, peer: Peer, contexts: Sequence[Proposal], settings: Dim
 
 def _reason(error: Exception) -> str:
     return str(getattr(error, "reason", "") or type(error).__name__) if isinstance(error, ssl.SSLError) else "broken"
-
-
-def decode(data: bytes, transfer_syntax: str) -> pydicom.Dataset:
-    """A data set without file meta information. Raises: Invalid."""
-    syntax = transfer.lookup(transfer_syntax)
-    try:
-        if syntax is not None and syntax.deflated:
-            data = _inflated(data)
-        implicit, little = (not syntax.explicit, syntax.little) if syntax else (False, True)
-        found = pydicom.filereader.read_dataset(io.BytesIO(data), implicit, little)
-        list(found.iterall())
-    except Exception as error:
-        raise Invalid("bad_dataset", "the data set of the message cannot be read") from error
-    return found
-
-
-def _inflated(data: bytes) -> bytes:
-    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-    found = unpacker.decompress(data, IDENTIFIER_LIMIT)
-    if not unpacker.eof:
-        raise TooLarge("identifier_too_large", f"a data set of this message has {IDENTIFIER_LIMIT} bytes at most")
-    return found
-
-
-def encode(dataset: pydicom.Dataset, transfer_syntax: str) -> bytes:
-    """The bytes of a data set in a transfer syntax that is not compressed. Raises: Invalid."""
-    syntax = transfer.lookup(transfer_syntax)
-    if syntax is None or syntax.encapsulated:
-        raise Invalid("bad_dataset", "the transfer syntax is not one for queries and answers")
-    written = io.BytesIO()
-    target = pydicom.filebase.DicomFileLike(written)
-    target.is_implicit_VR, target.is_little_endian = not syntax.explicit, syntax.little
-    pydicom.filewriter.write_dataset(target, dataset)
-    data = written.getvalue()
-    if not syntax.deflated:
-        return data
-    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    data = packer.compress(data) + packer.flush()
-    return data + b"\0" * (len(data) % 2)

@@ -39,9 +39,8 @@ class Status:
 
     SUCCESS = 0x0000
     PENDING, PENDING_WARNING, CANCEL = 0xFF00, 0xFF01, 0xFE00
-    SUB_OPERATIONS_FAILED = COERCED = 0xB000
+    SUB_OPERATIONS_FAILED = 0xB000
     LIMIT_REACHED = 0xB001
-    ELEMENTS_DISCARDED, CLASS_DOUBTFUL = 0xB006, 0xB007
     PROCESSING_FAILURE, DUPLICATE_INSTANCE, NO_SUCH_INSTANCE = 0x0110, 0x0111, 0x0112
     NO_SUCH_EVENT, INVALID_INSTANCE, NO_SUCH_CLASS = 0x0113, 0x0117, 0x0118
     CLASS_INSTANCE_CONFLICT, MISSING_ATTRIBUTE, MISSING_VALUE = 0x0119, 0x0120, 0x0121
@@ -86,6 +85,12 @@ class Command:
     @property
     def is_response(self) -> bool:
         return self.command_field & RESPONSE != 0
+
+    def answers(self, request: "Command") -> bool:
+        """Whether this is a response to that request."""
+        return self.command_field == request.command_field | RESPONSE and (
+            self.message_id_responded_to == request.message_id
+        )
 
     @property
     def sop_class_uid(self) -> str:

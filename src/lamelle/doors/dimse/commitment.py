@@ -4,7 +4,6 @@ A report goes on the requester's association while that is still open, else a jo
 Source: PS3.4 J.3.
 """
 
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,9 +13,9 @@ from lamelle.base.errors import Invalid, LamelleError, NotFound, Unavailable, Un
 from lamelle.base.telemetry import Counter, log
 from lamelle.dicom import json
 from lamelle.doors.dimse import association as associations
-from lamelle.doors.dimse import identifiers
+from lamelle.doors.dimse import datasets
 from lamelle.doors.dimse.association import Aborted, Association, Context, Message, Proposal
-from lamelle.doors.dimse.commands import N_EVENT_REPORT, RESPONSE, Command, Status
+from lamelle.doors.dimse.commands import N_EVENT_REPORT, Command, Status
 from lamelle.doors.dimse.node import TEXT, Node
 
 PUSH_MODEL: Final = "1.2.840.10008.1.20.1"
@@ -25,7 +24,6 @@ REQUEST: Final = 1
 ALL_COMMITTED, SOME_FAILED = 1, 2
 PAUSE_S: Final = 0.5
 """How long the requester may take to release before the report follows on its association."""
-POLL_S: Final = 0.01
 ANSWER_S: Final = 30.0
 TRANSACTION, RETRIEVE_AET, REFERENCED, FAILED = "00081195", "00080054", "00081199", "00081198"
 CLASS, INSTANCE, REASON = "00081150", "00081155", "00081197"
@@ -51,7 +49,7 @@ def _read_request(message: Message) -> tuple[str, list[Reference]]:
         raise NotFound("no_such_instance", f"commitment is asked of the well-known instance {WELL_KNOWN}")
     if command.action_type_id != REQUEST:
         raise Unsupported("no_such_action", "the only action is 1, request storage commitment")
-    item = json.parse(json.to_json(message.read(), message.context.transfer_syntax))
+    item = datasets.read(message).item
     transaction_uid = json.text(item, TRANSACTION)
     references = [Reference(json.text(one, CLASS), json.text(one, INSTANCE)) for one in _items(item, REFERENCED)]
     if not transaction_uid or not references or not all(one.sop_uid for one in references):
@@ -61,8 +59,7 @@ def _read_request(message: Message) -> tuple[str, list[Reference]]:
 
 def failures(message: Message) -> int:
     """How many instances the report of a peer does not promise."""
-    item = json.parse(json.to_json(message.read(), message.context.transfer_syntax))
-    return len(_items(item, FAILED))
+    return len(_items(datasets.read(message).item, FAILED))
 
 
 def _items(item: Mapping[str, Any], tag: str) -> list[Mapping[str, Any]]:
@@ -74,14 +71,7 @@ def _items(item: Mapping[str, Any], tag: str) -> list[Mapping[str, Any]]:
 
 def _report_here(node: Node, association: Association, context: Context, number: int) -> None:
     """Report on the requester's association, unless it goes on at once: releases, or asks for something else."""
-    until = time.monotonic() + PAUSE_S
-    while not association.waiting():
-        if time.monotonic() >= until:
-            break
-        time.sleep(POLL_S)
-    else:
-        return
-    if not commitment.take(node.archive.db, node.archive.clock, number):
+    if association.waiting(PAUSE_S) or not commitment.take(node.archive.db, node.archive.clock, number):
         return
     try:
         _report(node, association, context, number)
@@ -126,14 +116,10 @@ def _report(node: Node, association: Association, context: Context, number: int)
         event_type_id=SOME_FAILED if report.failed else ALL_COMMITTED,
     )
     item = identifier(report, node.settings.aet)
-    association.send(context.id, command, identifiers.written(item, context.transfer_syntax, utf8=False))
-    heard = association.receive(ANSWER_S)
-    if heard is None:
-        raise Aborted("peer_released", "the peer released the association before it answered")
-    if heard.command.command_field != N_EVENT_REPORT | RESPONSE:
-        raise Aborted("unexpected_message", "the peer sent something else than its answer")
-    if heard.command.status != Status.SUCCESS:
-        raise Unavailable("report_refused", f"the peer answered the report with {heard.command.status:04X}")
+    association.send(context.id, command, datasets.write(item, context.transfer_syntax))
+    status = association.answer(command, ANSWER_S).command.status
+    if status != Status.SUCCESS:
+        raise Unavailable("report_refused", f"the peer answered the report with {status or 0:04X}")
     commitment.delivered(node.archive.db, number)
     COMMITTED.add(1, "failures" if report.failed else "all")
 

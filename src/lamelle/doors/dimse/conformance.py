@@ -11,7 +11,7 @@ from typing import Final
 from lamelle import __version__
 from lamelle.archive import catalogue
 from lamelle.dicom import encode, transfer, uids
-from lamelle.doors.dimse import commands, commitment, negotiation, notifying, performed, services, storage, tls
+from lamelle.doors.dimse import commands, commitment, negotiation, notifying, services, storage, tls
 from lamelle.doors.dimse.commands import N_CREATE, N_SET, Status
 from lamelle.doors.dimse.identifiers import FIND, GET, MOVE, PATIENT_ROOT, STUDY_ROOT
 from lamelle.doors.dimse.node import Service
@@ -20,7 +20,7 @@ from lamelle.lab.keys import named
 
 STORING: Final = "storage"
 USED: Final[Mapping[str, str]] = {
-    services.VERIFICATION: "`lamelle dicom echo`",
+    storage.VERIFICATION: "`lamelle dicom echo`",
     STORING: "`lamelle dicom send`, forwarding by rule, sub-operations of C-MOVE and C-GET",
     commitment.PUSH_MODEL: "`lamelle dicom send --commit`; reports, when the requester's association is closed",
     notifying.AVAILABILITY: "when a study came to rest, to peers with the right `notify`",
@@ -51,7 +51,7 @@ MEANINGS: Final[Mapping[int, str]] = {
     Status.MISSING_VALUE: "Missing attribute value",
     Status.NOT_AUTHORIZED: "Refused: not authorised",
     Status.UNRECOGNIZED_OPERATION: "Unrecognised operation",
-    Status.RESOURCE_LIMITATION: "Resource limitation: storage is full",
+    Status.RESOURCE_LIMITATION: "Resource limitation: storage is full, or it is over a limit",
     Status.UNKNOWN_DESTINATION: "Refused: move destination unknown",
     Status.CANNOT_COUNT: "Refused: out of resources, matches cannot be counted",
     Status.CANNOT_PERFORM: "Refused: out of resources, sub-operations cannot be performed",
@@ -65,21 +65,24 @@ MEANINGS: Final[Mapping[int, str]] = {
     Status.NO_SUCH_CLASS: "No such SOP class",
 }
 ALWAYS: Final = frozenset({Status.SUCCESS, Status.PROCESSING_FAILURE, Status.UNRECOGNIZED_OPERATION})
-_FINDING: Final = frozenset({Status.PENDING, Status.PENDING_WARNING, Status.CANCEL, Status.MISMATCH})
-_ERRORS: Final = frozenset(status for _, status in services.KINDS) | frozenset(services.CODES.values())
-_MOVING: Final = frozenset({Status.PENDING, Status.CANCEL, Status.MISMATCH, Status.SUB_OPERATIONS_FAILED})
-STATUSES: Final[Mapping[int, frozenset[int]]] = {
+_PENDING: Final = frozenset({Status.PENDING, Status.CANCEL})
+_MOVING: Final = _PENDING | {Status.SUB_OPERATIONS_FAILED, Status.CANNOT_PERFORM}
+_ATTRIBUTES: Final = frozenset({Status.MISSING_ATTRIBUTE, Status.MISSING_VALUE})
+_OWN: Final[Mapping[int, frozenset[int]]] = {
     commands.C_ECHO: frozenset(),
-    commands.C_STORE: frozenset(storage.STATUSES.values()) | _ERRORS,
-    commands.C_FIND: _FINDING | {Status.LIMIT_REACHED} | _ERRORS,
-    commands.C_MOVE: _MOVING | {Status.UNKNOWN_DESTINATION, Status.CANNOT_PERFORM} | _ERRORS,
-    commands.C_GET: _MOVING | {Status.CANNOT_PERFORM} | _ERRORS,
-    commands.N_ACTION: frozenset({Status.NO_SUCH_ACTION, Status.MISSING_VALUE}) | _ERRORS,
-    commands.N_EVENT_REPORT: _ERRORS,
-    commands.N_CREATE: frozenset(performed.STATUSES.values()),
-    commands.N_SET: frozenset(performed.STATUSES.values()) | {Status.ATTRIBUTE_LIST_ERROR},
+    commands.C_STORE: frozenset(storage.STATUSES.values()),
+    commands.C_FIND: _PENDING | {Status.PENDING_WARNING, Status.LIMIT_REACHED},
+    commands.C_MOVE: _MOVING | {Status.UNKNOWN_DESTINATION},
+    commands.C_GET: _MOVING,
+    commands.N_ACTION: frozenset({Status.NO_SUCH_ACTION, Status.INVALID_ARGUMENT}),
+    commands.N_EVENT_REPORT: frozenset(),
+    commands.N_CREATE: _ATTRIBUTES | {Status.INVALID_INSTANCE, Status.INVALID_ATTRIBUTE_VALUE},
+    commands.N_SET: _ATTRIBUTES | {Status.INVALID_ATTRIBUTE_VALUE, Status.ATTRIBUTE_LIST_ERROR},
 }
-"""Request to what it may be answered with, beside `ALWAYS`."""
+STATUSES: Final[Mapping[int, frozenset[int]]] = {
+    command: ALWAYS | own | services.failures(command) for command, own in _OWN.items()
+}
+"""Request to what it may be answered with."""
 
 
 def statement(settings: Mapping[str, tuple[str, str]], web: Sequence[tuple[str, str, str]], note: str) -> str:
@@ -182,12 +185,12 @@ def _statuses() -> Iterator[str]:
     yield "Error Comment (0000,0902) begins with a code of [errors](errors.md) wherever a request is refused."
     asked = {command for service in services.SERVICES.values() for command in service.commands} | {commands.C_STORE}
     for command in sorted(asked):
-        answers = sorted(STATUSES[command] | ALWAYS)
+        answers = sorted(STATUSES[command])
         yield f"### {commands.NAMES[command]}"
         yield _table(["status", "meaning"], [[f"`{status:04X}`", MEANINGS[status]] for status in answers])
     yield (
         "An N-SET of a performed procedure step that has ended is answered with\n"
-        f"`{Status.PROCESSING_FAILURE:04X}` and Error ID (0000,0903) `{performed.NO_MORE_CHANGES:04X}`."
+        f"`{Status.PROCESSING_FAILURE:04X}` and Error ID (0000,0903) `{services.ERROR_IDS['step_ended']:04X}`."
     )
 
 

@@ -1,4 +1,4 @@
-"""The data sets of messages, read as DICOM JSON in the transfer syntax of their context; identifiers writes them."""
+"""The data sets of messages: read and written as DICOM JSON, in the transfer syntax of their context."""
 
 import re
 import zlib
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lamelle.base.errors import Invalid
-from lamelle.dicom import json, transfer
-from lamelle.doors.dimse.association import IDENTIFIER_LIMIT, Message
+from lamelle.dicom import encode, json, transfer
+from lamelle.doors.dimse.association import DATASET_LIMIT, Message
 
 _UTF8: Final = re.compile(rb"(?:\x08\x00\x05\x00|\x00\x08\x00\x05)....ISO_IR 192", re.DOTALL)
 
@@ -38,7 +38,18 @@ def decode(data: bytes, transfer_syntax: str) -> Read:
 
 def _inflated(data: bytes) -> bytes:
     machine = zlib.decompressobj(-zlib.MAX_WBITS)
-    found = machine.decompress(data, IDENTIFIER_LIMIT)
-    if machine.unconsumed_tail:
-        raise ValueError("the data set is too long")
+    found = machine.decompress(data, DATASET_LIMIT)
+    if not machine.eof:
+        raise ValueError("the data set is too long, or cut off")
     return found
+
+
+def write(item: Mapping[str, Any], transfer_syntax: str, *, utf8: bool = False) -> bytes:
+    """The bytes of a data set; `utf8`: whether its reader reads UTF-8, else only what needs it is written so."""
+    plain = transfer.EXPLICIT_LITTLE if transfer_syntax == transfer.DEFLATED else transfer_syntax
+    data = encode.encode(item, plain, character_set=encode.UTF8 if utf8 else None)
+    if transfer_syntax != transfer.DEFLATED:
+        return data
+    machine = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    data = machine.compress(data) + machine.flush()
+    return data + b"\0" * (len(data) % 2)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from lamelle.archive import patients, query
-from lamelle.doors.dimse import identifiers
+from lamelle.doors.dimse import datasets, identifiers
 from lamelle.doors.dimse.association import Aborted, Association, Message
 from lamelle.doors.dimse.commands import C_CANCEL, Command, Status
 from lamelle.doors.dimse.identifiers import Identifier, Options, Rank
@@ -31,7 +31,7 @@ def find(node: Node, association: Association, message: Message) -> None:
             association.send(context.id, command.answer(Status.CANCEL))
             return
         data = identifiers.answer(asked, item, node.settings.aet)
-        body = identifiers.written(data, context.transfer_syntax, utf8=asked.utf8)
+        body = datasets.write(data, context.transfer_syntax, utf8=asked.utf8)
         association.send(context.id, command.answer(pending), body)
     association.send(context.id, command.answer(Status.SUCCESS))
 

@@ -1,9 +1,8 @@
-"""Identifiers of queries and retrievals: what is asked, read as JSON, and what is answered, as bytes.
+"""Identifiers of queries and retrievals: what is asked, and what is answered, both as DICOM JSON.
 
 What a key means is in archive.query; the messages around identifiers are in finding and moving. Source: PS3.4 C.4.
 """
 
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,7 +14,7 @@ from lamelle.archive import results
 from lamelle.archive.query import Level, Match, Query
 from lamelle.archive.selection import Wanted
 from lamelle.base.errors import Invalid
-from lamelle.dicom import elements, encode, json, transfer
+from lamelle.dicom import elements, json
 from lamelle.doors.dimse import datasets
 
 Item = Mapping[str, Any]
@@ -33,7 +32,6 @@ _NOT_MATCHED = _NOT_KEYS | {TIMEZONE}
 """A time zone says how the requester's times are meant (PS3.4 C.2.2.2.5.1), and is a key to be told only."""
 _WILD = frozenset("*?\\")
 KEYS_LIMIT: Final = 500
-INFLATED_LIMIT: Final = 16 << 20
 
 
 class Rank(StrEnum):
@@ -197,17 +195,6 @@ def element(tag: str, text: str) -> dict[str, Any]:
         return {"vr": vr}
     values = text.split("\\")
     return {"vr": vr, "Value": [{"Alphabetic": value} for value in values] if vr == "PN" else values}
-
-
-def written(item: Item, transfer_syntax: str, *, utf8: bool) -> bytes:
-    """The bytes of an answer, in the character set the requester reads."""
-    plain = transfer.EXPLICIT_LITTLE if transfer_syntax == transfer.DEFLATED else transfer_syntax
-    data = encode.encode(item, plain, character_set=encode.UTF8 if utf8 else None)
-    if transfer_syntax != transfer.DEFLATED:
-        return data
-    machine = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    data = machine.compress(data) + machine.flush()
-    return data + b"\0" * (len(data) % 2)
 
 
 def _shown(tag: str) -> str:

@@ -8,8 +8,7 @@ from typing import Final
 from lamelle.archive import selection
 from lamelle.archive.selection import Selection
 from lamelle.base.errors import NotFound
-from lamelle.dicom import transfer
-from lamelle.doors.dimse import finding, identifiers, sending
+from lamelle.doors.dimse import datasets, finding, identifiers, sending
 from lamelle.doors.dimse.association import Association, Message
 from lamelle.doors.dimse.commands import Command, Status
 from lamelle.doors.dimse.identifiers import Options
@@ -125,4 +124,4 @@ def _perform(
 
 def _failed(counts: Counts, transfer_syntax: str) -> bytes:
     item = {"00080058": {"vr": "UI", "Value": counts.failed_uids}}
-    return identifiers.written(item, transfer_syntax or transfer.IMPLICIT_LITTLE, utf8=False)
+    return datasets.write(item, transfer_syntax)

@@ -10,12 +10,11 @@ from typing import Any, Final
 from lamelle.base import jobs, telemetry
 from lamelle.base.errors import LamelleError, NotFound, Unavailable
 from lamelle.base.telemetry import Counter
-from lamelle.dicom import transfer
 from lamelle.doors.dimse import association as associations
-from lamelle.doors.dimse import datasets, identifiers, performed
-from lamelle.doors.dimse.association import Aborted, Association, Message, Proposal
+from lamelle.doors.dimse import datasets
+from lamelle.doors.dimse.association import Association, Message, Proposal
 from lamelle.doors.dimse.commands import N_CREATE, Command, Status
-from lamelle.doors.dimse.node import Node
+from lamelle.doors.dimse.node import TEXT, Node
 from lamelle.doors.dimse.settings import DimseSettings, Peer
 from lamelle.lab import notices
 from lamelle.lab.room import Lab
@@ -31,16 +30,10 @@ NOTICES = Counter("lamelle_notices_total", "Attempts to tell a peer of a study, 
 
 
 def receive(node: Node, association: Association, message: Message) -> None:
-    """N-CREATE: acknowledged when it is durable."""
-    try:
-        item = datasets.read(message).item
-        uid = notices.receive(node.lab, message.command.sop_instance_uid, item, association.calling_aet)
-        answer = message.command.answer(Status.SUCCESS, affected_sop_instance_uid=uid)
-        association.send(message.context.id, answer)
-    except Aborted:
-        raise
-    except LamelleError as error:
-        performed.refuse(association, message, error)
+    """N-CREATE: acknowledged when it is durable. Raises: LamelleError."""
+    item = datasets.read(message).item
+    uid = notices.receive(node.lab, message.command.sop_instance_uid, item, association.calling_aet)
+    association.send(message.context.id, message.command.answer(Status.SUCCESS, affected_sop_instance_uid=uid))
 
 
 # -- telling ---------------------------------------------------------------------------------------------------------
@@ -102,8 +95,7 @@ def _again(lab: Lab, payload: Mapping[str, Any], error: LamelleError) -> None:
 def tell(node: Node, peer: Peer, study_uid: str) -> None:
     """Tell a peer that a study can be fetched here. Raises: NotFound, Gone, Unavailable, Denied, Aborted."""
     uid, dataset = notices.compose(node.archive, study_uid, node.settings.aet)
-    asked = [Proposal(AVAILABILITY, (transfer.EXPLICIT_LITTLE, transfer.IMPLICIT_LITTLE))]
-    with associations.connect(peer, asked, node.settings) as association:
+    with associations.connect(peer, [Proposal(AVAILABILITY, TEXT)], node.settings) as association:
         context = association.context_for(AVAILABILITY)
         if context is None:
             raise Unavailable("service_refused", f"{peer.aet} takes no availability notifications")
@@ -113,9 +105,7 @@ def tell(node: Node, peer: Peer, study_uid: str) -> None:
             affected_sop_class_uid=AVAILABILITY,
             affected_sop_instance_uid=uid,
         )
-        association.send(context.id, command, identifiers.written(dataset, context.transfer_syntax, utf8=False))
-        answer = association.receive(node.settings.network_timeout_s)
-    status = None if answer is None else answer.command.status
+        association.send(context.id, command, datasets.write(dataset, context.transfer_syntax))
+        status = association.answer(command, node.settings.network_timeout_s).command.status
     if status not in TAKEN:
-        said = "nothing" if status is None else f"{status:04X}"
-        raise Unavailable("notice_refused", f"{peer.aet} answered a notification with {said}")
+        raise Unavailable("notice_refused", f"{peer.aet} answered a notification with {status or 0:04X}")

@@ -17,7 +17,7 @@ from lamelle.base.telemetry import Counter
 from lamelle.dicom import transcode, transfer
 from lamelle.doors.dimse import association as associations
 from lamelle.doors.dimse.association import Aborted, Association, Context, Message, Proposal
-from lamelle.doors.dimse.commands import C_STORE, MEDIUM, RESPONSE, Command, Status
+from lamelle.doors.dimse.commands import C_STORE, MEDIUM, Command, Status
 from lamelle.doors.dimse.node import Node
 from lamelle.doors.dimse.settings import Peer
 
@@ -25,7 +25,6 @@ MOST_CONTEXTS: Final = 128
 REWRITE_LIMIT: Final = 512 << 20
 """Bytes of an uncompressed instance rewritten in memory for a peer that reads another uncompressed syntax."""
 PLAIN: Final = (transfer.EXPLICIT_LITTLE, transfer.IMPLICIT_LITTLE)
-NATIVE: Final = frozenset({*PLAIN, transfer.EXPLICIT_BIG})
 SENT = Counter(
     "lamelle_sent_instances_total", "Instances sent to peers by C-STORE, by what they answered.", ("result",)
 )
@@ -69,7 +68,7 @@ def plans(kinds: Collection[Kind]) -> list[tuple[frozenset[str], list[Proposal]]
     for sop_class in sorted({sop_class for sop_class, _ in kinds}):
         stored = sorted({syntax for each, syntax in kinds if each == sop_class})
         proposals = [Proposal(sop_class, (syntax,)) for syntax in stored[: MOST_CONTEXTS - 2]]
-        if not NATIVE.isdisjoint(stored):
+        if not transfer.UNCOMPRESSED.isdisjoint(stored):
             proposals += [Proposal(sop_class, (syntax,)) for syntax in PLAIN if syntax not in stored]
         if made and len(made[-1][1]) + len(proposals) <= MOST_CONTEXTS:
             made[-1] = (made[-1][0] | {sop_class}, made[-1][1] + proposals)
@@ -114,13 +113,13 @@ class Sender:
             move_originator_message_id=self._originator.message_id,
         )
         self._association.send(context.id, command, data)
-        answer = self._answer(command)
+        answer = self._association.answer(command, elsewhere=self._elsewhere).command
         status = Status.CANNOT_UNDERSTAND if answer.status is None else answer.status
         return _counted(Sent(ref.sop_uid, status, answer.error_comment))
 
     def _context(self, ref: InstanceRef) -> Context | None:
         """The context of the stored syntax; for what is uncompressed, of another that is."""
-        syntaxes = (ref.transfer_syntax, *(PLAIN if ref.transfer_syntax in NATIVE else ()))
+        syntaxes = (ref.transfer_syntax, *(PLAIN if ref.transfer_syntax in transfer.UNCOMPRESSED else ()))
         found = (self._association.context_for(ref.sop_class_uid, syntax) for syntax in syntaxes)
         return next((context for context in found if context is not None), None)
 
@@ -132,19 +131,6 @@ class Sender:
             raise TooLarge("too_large_to_rewrite", f"only instances of {REWRITE_LIMIT} bytes at most are rewritten")
         file = b"".join(self._archive.retrieve.stream(ref))
         return iter((transcode.native(file, ref.transfer_syntax, context.transfer_syntax),))
-
-    def _answer(self, command: Command) -> Command:
-        """The answer to our request; what else comes meanwhile goes elsewhere."""
-        while True:
-            message = self._association.receive()
-            if message is None:
-                raise Aborted("peer_released", "the peer released the association before it answered")
-            found = message.command
-            if found.command_field == C_STORE | RESPONSE and found.message_id_responded_to == command.message_id:
-                return found
-            if self._elsewhere is None or found.is_response:
-                raise Aborted("unexpected_message", "the peer sent something else than its answer")
-            self._elsewhere(message)
 
 
 def each(

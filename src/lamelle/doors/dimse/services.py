@@ -5,7 +5,7 @@ How a class is served is in the module of its handler; a class in no row is stor
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal
 
 from lamelle.archive import selection
 from lamelle.base import telemetry
@@ -40,10 +40,8 @@ from lamelle.doors.dimse.negotiation import Answer, Judge, Offer
 from lamelle.doors.dimse.node import Node, Service
 from lamelle.doors.dimse.settings import Peer
 
-VERIFICATION: Final = "1.2.840.10008.1.1"
-
 SERVICES: Final[Mapping[str, Service]] = {
-    VERIFICATION: Service(None, storage.echo, (C_ECHO,)),
+    storage.VERIFICATION: Service(None, storage.echo, (C_ECHO,)),
     PATIENT_ROOT + FIND: Service("find", finding.find, (C_FIND,), information=finding.OPTIONS),
     STUDY_ROOT + FIND: Service("find", finding.find, (C_FIND,), information=finding.OPTIONS),
     PATIENT_ROOT + MOVE: Service("move", moving.move, (C_MOVE,), information=moving.OPTIONS),
@@ -134,7 +132,7 @@ def answer(node: Node, association: Association, message: Message) -> None:
         return  # what it speaks of has ended already
     service = service_of(message.context.abstract_syntax)
     if service is None or command.command_field not in service.commands or not message.context.as_scp:
-        _refuse(association, message, Status.UNRECOGNIZED_OPERATION, "")
+        _refuse(association, message, Status.UNRECOGNIZED_OPERATION)
         return
     try:
         service.handler(node, association, message)
@@ -142,45 +140,61 @@ def answer(node: Node, association: Association, message: Message) -> None:
         raise
     except LamelleError as error:
         telemetry.log("dimse.refused", code=error.code, command=f"{command.command_field:04X}")
-        _refuse(association, message, status_of(error), f"{error.code}: {error.message}")
+        status = status_of(error, command.command_field)
+        _refuse(association, message, status, f"{error.code}: {error.message}", error.code)
     except Exception as error:  # noqa: BLE001  its message may quote data: the log gets its place, not its words
         telemetry.log("dimse.crashed", level="error", **telemetry.trace(error))
         _refuse(association, message, Status.PROCESSING_FAILURE, "internal_error")
 
 
-def _refuse(association: Association, message: Message, status: int, why: str) -> None:
+def _refuse(association: Association, message: Message, status: int, why: str = "", code: str = "") -> None:
     if association.closed:
         raise Aborted("connection_lost", "the association ended while it was answered")
-    association.send(message.context.id, message.command.answer(status, error_comment=why[:64]))
+    answer = message.command.answer(status, error_comment=why[:64], error_id=ERROR_IDS.get(code))
+    association.send(message.context.id, answer)
 
 
 CODES: Final = {
-    "storage_full": Status.OUT_OF_RESOURCES,
-    "storage_failed": Status.OUT_OF_RESOURCES,
     "wrong_context": Status.CLASS_NOT_SUPPORTED,
+    "unknown_destination": Status.UNKNOWN_DESTINATION,
     "no_such_action": Status.NO_SUCH_ACTION,
     "bad_commitment": Status.INVALID_ARGUMENT,
-    "bad_identifier": Status.MISMATCH,
-    "bad_level": Status.MISMATCH,
-    "bad_sequence": Status.MISMATCH,
-    "bad_value": Status.MISMATCH,
-    "key_missing": Status.MISMATCH,
-    "too_many_keys": Status.MISMATCH,
-    "unknown_destination": Status.UNKNOWN_DESTINATION,
+    "missing_attribute": Status.MISSING_ATTRIBUTE,
+    "missing_value": Status.MISSING_VALUE,
+    "bad_step_status": Status.INVALID_ATTRIBUTE_VALUE,
+    "bad_step": Status.INVALID_INSTANCE,
+    "bad_notice": Status.INVALID_INSTANCE,
+    "step_ended": Status.PROCESSING_FAILURE,
 }
-KINDS: Final[tuple[tuple[type[LamelleError], int], ...]] = (
-    (NotFound, Status.NO_SUCH_INSTANCE),
-    (Conflict, Status.DUPLICATE_INSTANCE),
-    (TooLarge, Status.OUT_OF_RESOURCES),
-    (Invalid, Status.CANNOT_UNDERSTAND),
-    (Denied, Status.NOT_AUTHORIZED),
-    (Unsupported, Status.CLASS_NOT_SUPPORTED),
-    (Unavailable, Status.OUT_OF_RESOURCES),
+"""By code; what stands not here goes by its kind."""
+ERROR_IDS: Final = {"step_ended": 0xA710}
+"""Error ID (0000,0903): the performed procedure step may no longer be updated. Source: PS3.4 Table F.7.2-2."""
+
+KINDS: Final[tuple[tuple[type[LamelleError], int, int, int], ...]] = (
+    (NotFound, Status.NO_SUCH_INSTANCE, Status.NO_SUCH_INSTANCE, Status.NO_SUCH_INSTANCE),
+    (Conflict, Status.DUPLICATE_INSTANCE, Status.PROCESSING_FAILURE, Status.DUPLICATE_INSTANCE),
+    (TooLarge, Status.OUT_OF_RESOURCES, Status.OUT_OF_RESOURCES, Status.RESOURCE_LIMITATION),
+    (Invalid, Status.CANNOT_UNDERSTAND, Status.MISMATCH, Status.PROCESSING_FAILURE),
+    (Denied, Status.NOT_AUTHORIZED, Status.NOT_AUTHORIZED, Status.NOT_AUTHORIZED),
+    (Unsupported, Status.CLASS_NOT_SUPPORTED, Status.CLASS_NOT_SUPPORTED, Status.CLASS_NOT_SUPPORTED),
+    (Unavailable, Status.OUT_OF_RESOURCES, Status.OUT_OF_RESOURCES, Status.RESOURCE_LIMITATION),
 )
-"""Kind of error to status; a service with other words (C-MOVE's A801) answers with them itself."""
+"""Kind of error to status: of a C-STORE, of a query or retrieval, of a normalised service (PS3.7 C, PS3.4 B, C)."""
 
 
-def status_of(error: LamelleError) -> int:
-    """The status of an error that a handler raised."""
-    kind = next((status for kind, status in KINDS if isinstance(error, kind)), Status.PROCESSING_FAILURE)
+def status_of(error: LamelleError, command_field: int) -> int:
+    """The status of an error that the handler of a request raised."""
+    kind = next((row[_column(command_field)] for row in KINDS if isinstance(error, row[0])), Status.PROCESSING_FAILURE)
     return CODES.get(error.code, kind)
+
+
+def failures(command_field: int) -> frozenset[int]:
+    """What errors may become, by their kind."""
+    return frozenset(row[_column(command_field)] for row in KINDS)
+
+
+def _column(command_field: int) -> Literal[1, 2, 3]:
+    """Of `KINDS`."""
+    if command_field in (C_STORE, C_ECHO):
+        return 1
+    return 2 if command_field in (C_FIND, C_GET, C_MOVE) else 3

@@ -15,6 +15,7 @@ from lamelle.doors.dimse.negotiation import IMPLEMENTATION_NAME, IMPLEMENTATION_
 from lamelle.doors.dimse.node import Node
 
 DOOR: Final = "dimse"
+VERIFICATION: Final = "1.2.840.10008.1.1"
 
 
 def echo(node: Node, association: Association, message: Message) -> None:

@@ -63,15 +63,15 @@ class Wire:
         """All that is received from now on must be there within `seconds`; None: only silence ends it."""
         self._deadline = math.inf if seconds is None else time.monotonic() + seconds
 
-    def waiting(self) -> bool:
-        """Whether bytes are there to be read now."""
+    def waiting(self, within_s: float = 0.0) -> bool:
+        """Whether bytes are there to be read, or come `within_s`; the end of the connection counts as such."""
         if self._end > self._start:
             return True
         if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
             return True
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)
-        return bool(poll.poll(0))
+        return bool(poll.poll(within_s * 1000))
 
     def next_pdu(self, idle_s: float) -> tuple[int, int]:
         """Kind and length of the next PDU, whose head is taken; `idle_s`: how long none may begin.

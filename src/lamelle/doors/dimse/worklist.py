@@ -5,8 +5,7 @@ What is on the worklist and what matches is `lab.schedule`'s.
 
 from typing import Final
 
-from lamelle.base.errors import Invalid
-from lamelle.doors.dimse import datasets, finding, identifiers
+from lamelle.doors.dimse import datasets, finding
 from lamelle.doors.dimse.association import Association, Message
 from lamelle.doors.dimse.commands import Status
 from lamelle.doors.dimse.node import Node
@@ -18,18 +17,13 @@ MODALITY_WORKLIST: Final = "1.2.840.10008.5.1.4.31"
 def find(node: Node, association: Association, message: Message) -> None:
     """C-FIND: an answer for each item that matches. Raises: LamelleError."""
     command, context = message.command, message.context
-    try:
-        asked = datasets.read(message)
-        wanted = keys.parse(asked.item)
-    except Invalid as error:
-        comment = f"{error.code}: {error.message}"[:64]
-        association.send(context.id, command.answer(Status.MISMATCH, error_comment=comment))
-        return
+    asked = datasets.read(message)
+    wanted = keys.parse(asked.item)
     pending = Status.PENDING_WARNING if keys.unknown(wanted) else Status.PENDING
     for found in schedule.find(node.lab, wanted):
         if finding.cancelled(association, command):
             association.send(context.id, command.answer(Status.CANCEL))
             return
-        answer = identifiers.written(keys.answer(wanted, found), context.transfer_syntax, utf8=asked.utf8)
+        answer = datasets.write(keys.answer(wanted, found), context.transfer_syntax, utf8=asked.utf8)
         association.send(context.id, command.answer(pending), answer)
     association.send(context.id, command.answer(Status.SUCCESS))

@@ -9,7 +9,7 @@ from lamelle.archive.selection import Wanted
 from lamelle.base.errors import Invalid
 from lamelle.dicom import encode, json
 from lamelle.dicom.transfer import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from lamelle.doors.dimse import identifiers
+from lamelle.doors.dimse import datasets, identifiers
 from lamelle.doors.dimse.identifiers import FIND, GET, PATIENT_ROOT, STUDY_ROOT, Identifier, Options, Rank
 
 STUDY_FIND, PATIENT_FIND = STUDY_ROOT + FIND, PATIENT_ROOT + FIND
@@ -33,7 +33,7 @@ def read(*texts: str, level: str = "STUDY", sop_class: str = STUDY_FIND) -> Iden
 @pytest.mark.parametrize("syntax", [IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED])
 def test_every_syntax_of_identifiers(syntax: str) -> None:
     item = keys("PatientName=Léa*", "StudyDate=20260101-", "NumberOfStudyRelatedInstances=3")
-    data = identifiers.written(item, syntax, utf8=True)
+    data = datasets.write(item, syntax, utf8=True)
     asked = identifiers.read(data, syntax, STUDY_FIND)
     assert asked.rank is Rank.STUDY and (asked.utf8 or syntax in (EXPLICIT_BIG, DEFLATED))
     found = identifiers.query(asked, NONE, 10)
@@ -47,8 +47,8 @@ def test_every_syntax_of_identifiers(syntax: str) -> None:
 def test_utf8_is_seen_in_every_syntax() -> None:
     for syntax in (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED):
         item = keys("PatientName")
-        assert identifiers.read(identifiers.written(item, syntax, utf8=True), syntax, STUDY_FIND).utf8
-        assert not identifiers.read(identifiers.written(item, syntax, utf8=False), syntax, STUDY_FIND).utf8
+        assert identifiers.read(datasets.write(item, syntax, utf8=True), syntax, STUDY_FIND).utf8
+        assert not identifiers.read(datasets.write(item, syntax, utf8=False), syntax, STUDY_FIND).utf8
 
 
 def test_keys_become_a_query() -> None:

@@ -15,8 +15,10 @@ from lamelle.archive.model import Origin
 from lamelle.archive.settings import ForwardRule
 from lamelle.base.ids import uid_from
 from lamelle.base.jobs import job
-from lamelle.doors.dimse import asking, commitment, forwarding, services
-from lamelle.doors.dimse.association import Answer, Association
+from lamelle.dicom.transfer import DEFLATED
+from lamelle.doors.dimse import asking, commitment, datasets, forwarding, services
+from lamelle.doors.dimse.association import Answer, Association, Proposal
+from lamelle.doors.dimse.commands import N_ACTION, Command
 from lamelle.doors.dimse.identifiers import STUDY_ROOT, Rank
 from lamelle.doors.dimse.node import Node
 from lamelle.testing.archives import SetClock, stored
@@ -44,6 +46,24 @@ def test_we_ask_and_are_told_at_once(node: Node, other: Node) -> None:
     assert asking.commit(node, peer, [ref(1)], 5.0) == 0
     assert asking.commit(node, peer, [ref(1), ref(2)], 5.0) == 1
     assert states(other) == {"delivered": 2}
+
+
+def test_a_deflated_request_is_read(node: Node, other: Node, network: Network) -> None:
+    item = {
+        commitment.TRANSACTION: {"vr": "UI", "Value": ["1.2"]},
+        commitment.REFERENCED: {"vr": "SQ", "Value": [commitment.reference(ref(number)) for number in range(20)]},
+    }
+    peer = node.settings.peer("OTHER")
+    assert peer is not None
+    with network.connect(peer, [Proposal(commitment.PUSH_MODEL, (DEFLATED,))], node.settings) as association:
+        asked = Command(
+            N_ACTION, 1, requested_sop_instance_uid=commitment.WELL_KNOWN, action_type_id=commitment.REQUEST
+        )
+        association.send(1, asked, datasets.write(item, DEFLATED))
+        assert association.answer(asked).command.status == 0
+        report = association.receive()
+        assert report is not None and commitment.failures(report) == 20
+        association.send(1, report.command.answer(0))
 
 
 def test_the_job_reports_on_an_association_of_its_own(node: Node, other: Node) -> None:

@@ -15,7 +15,7 @@ from lamelle.archive.store import Archive
 from lamelle.base.ids import uid_from
 from lamelle.dicom import transfer
 from lamelle.doors.dicomweb import search
-from lamelle.doors.dimse import identifiers
+from lamelle.doors.dimse import datasets, identifiers
 from lamelle.doors.dimse.identifiers import FIND, STUDY_ROOT, Options, Rank
 from lamelle.testing.archives import stored
 from lamelle.testing.instances import instance, slide
@@ -68,7 +68,7 @@ def test_the_same_keys_find_the_same(
         tag = identifiers.tag_of(name)
         assert tag is not None
         item[tag] = identifiers.element(tag, value)
-    data = identifiers.written(item, transfer.IMPLICIT_LITTLE, utf8=utf8)
+    data = datasets.write(item, transfer.IMPLICIT_LITTLE, utf8=utf8)
     asked = identifiers.read(data, transfer.IMPLICIT_LITTLE, STUDY_ROOT + FIND)
     found = query.found(archive.db, identifiers.query(asked, Options(fuzzy=fuzzy), 1000))
     answers = [identifiers.answer(asked, one, "US") for one in found]

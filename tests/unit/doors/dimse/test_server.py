@@ -16,8 +16,8 @@ from lamelle.base.errors import Denied, LamelleError, Unavailable
 from lamelle.dicom import part10
 from lamelle.doors.dimse.association import Aborted, Proposal, connect
 from lamelle.doors.dimse.commands import C_ECHO, C_FIND, C_STORE, Command, Status
-from lamelle.doors.dimse.services import VERIFICATION
 from lamelle.doors.dimse.settings import DimseSettings, Peer, Right
+from lamelle.doors.dimse.storage import VERIFICATION
 from lamelle.testing import dimse, instances
 from lamelle.testing.dimse import running
 

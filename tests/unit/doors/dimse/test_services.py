@@ -5,10 +5,11 @@ import pytest
 from lamelle.base.errors import Conflict, Denied, Invalid, LamelleError, NotFound, TooLarge, Unavailable, Unsupported
 from lamelle.dicom import uids
 from lamelle.doors.dimse import negotiation, services
-from lamelle.doors.dimse.commands import Status
+from lamelle.doors.dimse.commands import C_FIND, C_STORE, N_CREATE
 from lamelle.doors.dimse.negotiation import Offer, is_loopback, same_host
-from lamelle.doors.dimse.services import STORAGE, VERIFICATION, choose, judge, status_of
+from lamelle.doors.dimse.services import STORAGE, choose, judge, status_of
 from lamelle.doors.dimse.settings import DimseSettings, Peer
+from lamelle.doors.dimse.storage import VERIFICATION
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
@@ -65,21 +66,22 @@ def test_rights_open_contexts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "status"),
+    ("error", "store", "query", "normalised"),
     [
-        (Unavailable("storage_full", ""), Status.OUT_OF_RESOURCES),
-        (Unavailable("storage_failed", ""), Status.OUT_OF_RESOURCES),
-        (TooLarge("x", ""), Status.OUT_OF_RESOURCES),
-        (Denied("x", ""), Status.NOT_AUTHORIZED),
-        (Invalid("x", ""), Status.CANNOT_UNDERSTAND),
-        (Conflict("x", ""), Status.DUPLICATE_INSTANCE),
-        (NotFound("x", ""), Status.NO_SUCH_INSTANCE),
-        (Unsupported("x", ""), Status.CLASS_NOT_SUPPORTED),
-        (LamelleError("x", ""), Status.PROCESSING_FAILURE),
+        (Unavailable("storage_full", ""), 0xA700, 0xA700, 0x0213),
+        (TooLarge("x", ""), 0xA700, 0xA700, 0x0213),
+        (Denied("x", ""), 0x0124, 0x0124, 0x0124),
+        (Invalid("x", ""), 0xC000, 0xA900, 0x0110),
+        (Invalid("missing_value", ""), 0x0121, 0x0121, 0x0121),
+        (Conflict("x", ""), 0x0111, 0x0110, 0x0111),
+        (Conflict("step_ended", ""), 0x0110, 0x0110, 0x0110),
+        (NotFound("x", ""), 0x0112, 0x0112, 0x0112),
+        (Unsupported("x", ""), 0x0122, 0x0122, 0x0122),
+        (LamelleError("x", ""), 0x0110, 0x0110, 0x0110),
     ],
 )
-def test_errors_become_statuses(error: LamelleError, status: int) -> None:
-    assert status_of(error) == status
+def test_errors_become_statuses(error: LamelleError, store: int, query: int, normalised: int) -> None:
+    assert [status_of(error, field) for field in (C_STORE, C_FIND, N_CREATE)] == [store, query, normalised]
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from lamelle.doors.dimse import tls
 from lamelle.doors.dimse.association import connect
 from lamelle.doors.dimse.commands import C_ECHO, Command
 from lamelle.doors.dimse.negotiation import Proposal
-from lamelle.doors.dimse.services import VERIFICATION
 from lamelle.doors.dimse.settings import DimseSettings, Peer
+from lamelle.doors.dimse.storage import VERIFICATION
 from lamelle.testing import dimse, instances
 from lamelle.testing.dimse import Authority, running
 
