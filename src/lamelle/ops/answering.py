@@ -18,6 +18,7 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from lamelle.doors.headers import SHORT
 from lamelle.doors.http import AtHand
 from lamelle.ops import wiring
 from lamelle.ops.config import Settings
@@ -206,7 +207,13 @@ class Connection(HttpToolsProtocol):
         request_id = self._observed.fresh_id()
         lines, before, body, after, size = ready
         date = self.server_state.default_headers[0][1]
-        head = b"HTTP/1.1 200 OK\r\ndate: %b\r\nx-request-id: %b\r\n%b\r\n%b" % (date, request_id, lines, before)
+        head = b"HTTP/1.1 200 OK\r\ndate: %b\r\nx-request-id: %b\r\n%b%b\r\n%b" % (
+            date,
+            request_id,
+            SHORT,
+            lines,
+            before,
+        )
         self._send([head, body, after] if after else [head, body], len(head) + len(body) + len(after))
         self._observed.answered(name, "GET", 200, time.perf_counter() - began, size, 0, request_id)
         return True

@@ -22,7 +22,7 @@ from lamelle.base import telemetry
 from lamelle.base.errors import Unavailable
 from lamelle.base.jobs import job
 from lamelle.base.telemetry import Counter, Histogram
-from lamelle.doors import http
+from lamelle.doors import headers, http
 
 REQUESTS = Counter("lamelle_requests_total", "HTTP requests answered.", ("route", "method", "status"))
 LATENCY = Histogram("lamelle_request_seconds", "From the request's head to the answer's last byte.", ("route",))
@@ -63,7 +63,10 @@ class Tally:
 
 
 class Observed:
-    """ASGI: counts and times every request, gives it an id, logs it without its query and answers a crash with 500."""
+    """ASGI: counts and times every request, logs it without its query and answers a crash with 500.
+
+    Every answer leaves with an id and with the headers that every answer has.
+    """
 
     def __init__(self, app: ASGIApp, words: Iterable[str], access_log: str = "some") -> None:
         """`words`: path segments that are names of the interface; every other segment is someone's data."""
@@ -89,7 +92,8 @@ class Observed:
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
+                told = headers.completed(message.get("headers", ()), scope.get("scheme", "http"))
+                message["headers"] = [*told, (b"x-request-id", request_id)]
             else:
                 sent += len(message.get("body", b""))
             await send(message)

@@ -27,22 +27,23 @@ class Answer:
 Client = Callable[..., Answer]
 
 
-def client(app: ASGIApp) -> Client:
+def client(app: ASGIApp, scheme: str = "http") -> Client:
     """Ask an application; what it sends is as on the wire."""
 
     def ask(address: str, method: str = "GET", **headers: str) -> Answer:
         path, _, query = address.partition("?")
-        pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+        given = {"host": "test", **headers}
+        pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in given.items()]
         scope = {
             "type": "http",
             "http_version": "1.1",
             "method": method,
-            "scheme": "http",
+            "scheme": scheme,
             "path": unquote(path),
             "raw_path": path.encode(),
             "root_path": "",
             "query_string": query.encode(),
-            "headers": [(b"host", b"test"), *pairs],
+            "headers": pairs,
             "server": ("test", 80),
             "client": ("test", 1),
         }
@@ -65,3 +66,16 @@ def client(app: ASGIApp) -> Client:
         return Answer(start["status"], {k.decode(): v.decode() for k, v in start["headers"]}, body)
 
     return ask
+
+
+def close(app: ASGIApp) -> None:
+    """Start and stop an application, so that it gives back what it opened."""
+    said = iter(["lifespan.startup", "lifespan.shutdown"])
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": next(said)}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        assert message["type"].endswith(".complete")
+
+    asyncio.run(app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send))  # type: ignore[arg-type]

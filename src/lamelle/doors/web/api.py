@@ -27,6 +27,7 @@ def api(archive: Archive, settings: WebSettings = DEFAULTS) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        redirect_slashes=False,  # it would lead to whatever Host the request names
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     for restricted in (studies, slides, labels):

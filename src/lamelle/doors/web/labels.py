@@ -26,6 +26,6 @@ def router(archive: Archive, settings: WebSettings) -> APIRouter:
         if found is None:
             raise NotFound("no_such_image", "the slide has no such image")
         data = tiles.whole(known, series_uid, found)
-        return Response(data, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
+        return Response(data, media_type="image/jpeg", headers={"cache-control": "no-store"})
 
     return routes

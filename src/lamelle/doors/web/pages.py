@@ -1,4 +1,4 @@
-"""The viewer's built files: precompressed, cached for ever when their name holds a digest, and strict headers.
+"""The viewer's built files: precompressed, cached for ever when their name holds a digest.
 
 Any address that is no file answers the one page, which reads the address itself; the page of a slide finds in itself
 what it would ask for first.
@@ -34,13 +34,6 @@ MEDIA_TYPES: Final[Mapping[str, str]] = {
     ".woff2": "font/woff2",
 }
 ENCODINGS: Final = (("br", ".br"), ("gzip", ".gz"))
-SECURITY: Final[Mapping[str, str]] = {
-    "cross-origin-opener-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "SAMEORIGIN",
-}
 NOT_BUILT: Final = "The viewer is not built. Run `pip install .`, or `npm ci && npm run build` in viewer/."
 
 
@@ -56,8 +49,8 @@ def policy(nonce: str) -> str:
     """The Content-Security-Policy: nothing from elsewhere, nothing inline without this answer's nonce."""
     return (
         f"default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; "
-        "img-src 'self' blob: data:; connect-src 'self'; font-src 'self'; worker-src 'self' blob:; "
-        "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+        "img-src 'self' blob: data:; connect-src 'self'; font-src 'self'; worker-src 'none'; "
+        "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 
 
@@ -102,7 +95,7 @@ def _page(root: Path, brought: str) -> Response:
     if not index.is_file():
         return Response(NOT_BUILT, 503, media_type="text/plain")
     nonce = secrets.token_urlsafe(16)
-    headers = {**SECURITY, "content-security-policy": policy(nonce), "cache-control": "no-store"}
+    headers = {"content-security-policy": policy(nonce), "cache-control": "no-store"}
     text = index.read_text()
     if brought:
         text = text.replace("</head>", f"{_early(root)}{_data(brought)}</head>", 1)
@@ -148,7 +141,6 @@ def _file(path: Path, name: str, request: Headers) -> Response:
     coding, found = next(((c, p) for c, p in packed if p.is_file()), ("", path))
     for_ever = name.startswith("assets/")
     headers = {
-        **SECURITY,
         "cache-control": "public, max-age=31536000, immutable" if for_ever else "no-cache",
         "vary": "accept-encoding",
     }

@@ -29,9 +29,7 @@ from lamelle.doors.web.slides import Known, slides_of
 PREFIX: Final = "/api/slides/"
 FOR_EVER: Final = b"private, max-age=31536000, immutable"
 CHECK: Final = b"private, no-cache"
-_LINES: Final = (
-    b"content-type: image/jpeg\r\ncache-control: %b\r\nx-content-type-options: nosniff\r\ncontent-length: %d\r\n"
-)
+_LINES: Final = b"content-type: image/jpeg\r\ncache-control: %b\r\ncontent-length: %d\r\n"
 RENDERED_BYTES: Final = 64 << 20
 LOOKS: Final = 256
 READERS: Final = 16
@@ -102,7 +100,6 @@ class TilesFastPath:
             (b"content-type", b"image/jpeg"),
             (b"content-length", str(len(data)).encode()),
             (b"cache-control", self._lasting(wanted)),
-            (b"x-content-type-options", b"nosniff"),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else data})
