@@ -9,12 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from lamelle.archive import catalogue, commitment, forwarding, grams
+from lamelle.audit import tables as audit
 from lamelle.base import events
 from lamelle.base.db import Database, schema
 from lamelle.lab import tables
 from lamelle.testing import postgres
 
-ROOMS = (catalogue, commitment, forwarding, events, tables)
+ROOMS = (catalogue, commitment, forwarding, audit, events, tables)
 
 
 def _described(db: Database) -> dict[str, Any]:
