@@ -1,8 +1,104 @@
 // Written by `python -m lamelle.doors.web.typescript`; a test keeps it true. Do not edit.
 
+export type Account = {
+  login: string;
+  name: string;
+  email: string;
+  rpps: string;
+  roles: RoleItem[];
+  totp: boolean;
+  recovery_left: number;
+  local: boolean;
+};
+
+export type Action = "view" | "view_label" | "export" | "store" | "delete" | "share" | "break_glass" | "schedule" | "operate" | "administer" | "audit";
+
+export type AuditItem = {
+  number: number;
+  at: string;
+  actor: string;
+  actor_id: number;
+  name: string;
+  action: string;
+  outcome: "success" | "refused" | "failed";
+  purpose: string;
+  place: number;
+  address: string;
+  study_uid: string;
+  patient_id: string;
+  issuer: string;
+  subject: string;
+  reason: string;
+  detail: Record<string, JsonValue>;
+};
+
+export type AuditPage = {
+  items: AuditItem[];
+  next: number | null;
+};
+
+export type AuditState = {
+  sealed_to: number;
+  sealed_at: string | null;
+  checkpoint_at: string | null;
+  pending: number;
+  findings: string[] | null;
+  verified_at: string | null;
+};
+
+export type Code = {
+  code: string;
+};
+
+export type Confirmation = {
+  password: string;
+};
+
+export type Credentials = {
+  login: string;
+  password: string;
+};
+
+export type Emergency = {
+  id: number;
+  actor: string;
+  name: string;
+  patient_id: string;
+  issuer: string;
+  reason: string;
+  at: string;
+  until: string;
+  studies: number;
+  reviewed_at: string | null;
+  reviewed_by: string;
+  note: string;
+};
+
+export type EmergencyNew = {
+  patient_id?: string;
+  accession?: string;
+  reason: string;
+};
+
+export type EmergencyOpened = {
+  studies: string[];
+  until: string;
+};
+
+export type EmergencyReview = {
+  note: string;
+};
+
 export type Fact = {
   keyword: string;
   value: string;
+};
+
+export type Grant = {
+  role: Role;
+  purpose: Purpose;
+  action: Action;
+  within: "shared" | "department" | "establishment" | "everywhere";
 };
 
 export type ImportItem = {
@@ -21,6 +117,8 @@ export type ImportPage = {
   aside: ImportItem[];
 };
 
+export type JsonValue = unknown;
+
 export type LevelModel = {
   width: number;
   height: number;
@@ -31,6 +129,15 @@ export type LevelModel = {
   mm_per_pixel_x: number | null;
   mm_per_pixel_y: number | null;
   factor: number;
+};
+
+export type OneTimePassword = {
+  password: string;
+};
+
+export type PasswordChange = {
+  old: string;
+  new: string;
 };
 
 export type PathModel = {
@@ -48,12 +155,49 @@ export type Patient = {
   sex: string;
 };
 
+export type PersonItem = {
+  id: number;
+  name: string;
+  login: string;
+};
+
+export type PlaceChange = {
+  name: string;
+  finess?: string;
+};
+
+export type PlaceItem = {
+  id: number;
+  kind: "establishment" | "site" | "department";
+  parent: number | null;
+  name: string;
+  finess: string;
+};
+
+export type PlaceNew = {
+  kind: "establishment" | "site" | "department";
+  parent: number | null;
+  name: string;
+  finess?: string;
+};
+
 export type Problem = {
   type: string;
   title: string;
   status: number;
   code: string;
   detail: string;
+};
+
+export type Provider = {
+  id: string;
+  label: string;
+};
+
+export type Purpose = "care" | "opinion" | "research" | "teaching" | "operations";
+
+export type PurposeChange = {
+  purpose: Purpose;
 };
 
 export type PyramidModel = {
@@ -79,6 +223,26 @@ export type ReceivedStudy = {
   kind: "slide" | "stack" | "document" | "other";
 };
 
+export type RecoveryCodes = {
+  recovery_codes: string[];
+};
+
+export type Role = "pathologist" | "resident" | "radiologist" | "technician" | "secretary" | "manager" | "researcher" | "teacher" | "student" | "archivist" | "administrator" | "protection_officer" | "expert" | "device";
+
+export type RoleItem = {
+  id: number;
+  role: Role;
+  place: number | null;
+  place_name: string;
+  until: string | null;
+};
+
+export type RoleNew = {
+  role: Role;
+  place: number | null;
+  until?: string | null;
+};
+
 export type SeriesItem = {
   uid: string;
   modality: string;
@@ -91,9 +255,52 @@ export type SeriesItem = {
 };
 
 export type Session = {
+  signed_in: boolean;
+  required: boolean;
+  step: "" | "second_factor" | "new_password";
+  id: number;
+  login: string;
   name: string;
   rights: ("read" | "label")[];
   languages: string[];
+  purpose: Purpose;
+  purposes: Purpose[];
+  roles: RoleItem[];
+  establishment: string;
+  actions: Action[];
+  providers: Provider[];
+  until: string | null;
+};
+
+export type SessionItem = {
+  id: string;
+  current: boolean;
+  created_at: string;
+  last_at: string;
+  until: string;
+  address: string;
+  agent: string;
+};
+
+export type ShareItem = {
+  id: number;
+  guest_kind: "actor" | "place";
+  guest_id: number;
+  guest_name: string;
+  purpose: Purpose;
+  until: string | null;
+  granted_by: string;
+  granted_at: string;
+  reason: string;
+  emergency: boolean;
+};
+
+export type ShareNew = {
+  guest_kind: "actor" | "place";
+  guest_id: number;
+  purpose: Purpose;
+  days?: number | null;
+  reason?: string;
 };
 
 export type Slide = {
@@ -177,6 +384,70 @@ export type StudyPage = {
   total: number;
   exact: boolean;
   offset: number;
+};
+
+export type TokenItem = {
+  id: string;
+  name: string;
+  actions: Action[];
+  created_at: string;
+  until: string | null;
+  last_at: string | null;
+};
+
+export type TokenMade = {
+  token: string;
+  item: TokenItem;
+};
+
+export type TokenNew = {
+  name: string;
+  actions: Action[];
+  days: number;
+};
+
+export type Totp = {
+  uri: string;
+  secret: string;
+};
+
+export type UserChange = {
+  name?: string | null;
+  email?: string | null;
+  rpps?: string | null;
+  disabled?: boolean | null;
+};
+
+export type UserItem = {
+  id: number;
+  login: string;
+  name: string;
+  email: string;
+  rpps: string;
+  kind: "person" | "service";
+  disabled: boolean;
+  roles: RoleItem[];
+  last_at: string | null;
+  totp: boolean;
+};
+
+export type UserMade = {
+  user: UserItem;
+  password: string;
+};
+
+export type UserNew = {
+  login: string;
+  name?: string;
+  email?: string;
+  rpps?: string;
+  kind?: "person" | "service";
+  roles?: RoleNew[];
+};
+
+export type UserPage = {
+  items: UserItem[];
+  total: number;
 };
 
 export type Window = {

@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,8 +12,8 @@ from starlette.responses import Response
 from lamelle.archive.store import Archive
 from lamelle.base.errors import LamelleError
 from lamelle.doors import http
-from lamelle.doors.web import imports, labels, series, session, slides, studies
-from lamelle.doors.web.models import Problem
+from lamelle.doors.web import identity, imports, labels, roles, series, session, slides, studies
+from lamelle.doors.web.models import Model, Problem
 from lamelle.doors.web.settings import WebSettings
 
 TITLE = "Lamelle pages"
@@ -35,6 +36,7 @@ def api(archive: Archive, settings: WebSettings = DEFAULTS) -> FastAPI:
     for page in (series, imports):
         app.include_router(page.router(archive))
     app.include_router(session.router(settings))
+    app.include_router(roles.router())
     app.add_exception_handler(LamelleError, http.answer_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _not_found)
@@ -45,6 +47,21 @@ def api(archive: Archive, settings: WebSettings = DEFAULTS) -> FastAPI:
 def schema() -> dict[str, Any]:
     """The OpenAPI description; no archive is needed to describe."""
     return api(cast(Archive, None)).openapi()
+
+
+def shapes() -> dict[str, Any]:
+    """The description with every shape of `identity`, those included that no route answers yet."""
+    described = schema()
+    found = [
+        model
+        for model in vars(identity).values()
+        if isinstance(model, type) and issubclass(model, Model) and model.__module__ == identity.__name__
+    ]
+    _, more = models_json_schema(
+        [(model, "validation") for model in found], ref_template="#/components/schemas/{model}"
+    )
+    described["components"]["schemas"] = more["$defs"] | described["components"]["schemas"]
+    return described
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -197,17 +197,6 @@ class ImportPage(Model):
     aside: list[ImportItem]
 
 
-Right = Literal["read", "label"]
-
-
-class Session(Model):
-    """Who looks, what they may see, and the language their browser asks for first."""
-
-    name: str
-    rights: list[Right]
-    languages: list[str]
-
-
 class Problem(Model):
     """Source: RFC 9457."""
 

@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter, Request
 
-from lamelle.doors.web.models import Right, Session
+from lamelle.access.model import Action, Purpose
+from lamelle.doors.web.identity import Right, Session
 from lamelle.doors.web.settings import WebSettings
 
 
@@ -16,8 +17,29 @@ def router(settings: WebSettings) -> APIRouter:
 
     @routes.get("/session")
     def session(request: Request) -> Session:
-        asked = request.headers.get("accept-language", "")
-        languages = [part.partition(";")[0].strip() for part in asked.split(",")]
-        return Session(name="", rights=rights(settings), languages=[name for name in languages if name])
+        return Session(
+            signed_in=True,
+            required=False,
+            step="",
+            id=0,
+            login="",
+            name="",
+            rights=rights(settings),
+            languages=languages(request),
+            purpose=Purpose.CARE,
+            purposes=list(Purpose),
+            roles=[],
+            establishment="",
+            actions=list(Action),
+            providers=[],
+            until=None,
+        )
 
     return routes
+
+
+def languages(request: Request) -> list[str]:
+    """What the browser asks for, the first wanted first."""
+    asked = request.headers.get("accept-language", "")
+    found = (part.partition(";")[0].strip() for part in asked.split(","))
+    return [name for name in found if name]

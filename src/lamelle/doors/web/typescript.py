@@ -15,6 +15,8 @@ def types(openapi: dict[str, Any]) -> str:
 
 
 def _declaration(name: str, schema: dict[str, Any]) -> str:
+    if "properties" not in schema:
+        return f"\nexport type {name} = {_type(schema)};\n"
     required = set(schema.get("required", ()))
     fields = "".join(
         f"  {field}{'' if field in required else '?'}: {_type(kind)};\n"
@@ -33,10 +35,12 @@ def _type(schema: dict[str, Any]) -> str:
     if schema.get("type") == "array":
         item = _type(schema["items"])
         return f"({item})[]" if " | " in item else f"{item}[]"
+    if isinstance(schema.get("additionalProperties"), dict):
+        return f"Record<string, {_type(schema['additionalProperties'])}>"
     return SCALARS.get(schema.get("type", ""), "unknown")
 
 
 if __name__ == "__main__":
-    from lamelle.doors.web import schema
+    from lamelle.doors.web import shapes
 
-    sys.stdout.write(types(schema()))
+    sys.stdout.write(types(shapes()))

@@ -12,6 +12,7 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from lamelle.access.decide import TABLE
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.base.ids import uid_from
 from lamelle.doors import web
@@ -266,3 +267,9 @@ def test_channels_add_up_in_their_colours(growing: Archive) -> None:
     for wrong in ("1", "1:red", ",".join(["1:ffffff"] * 17)):
         assert ask(f"/api/slides/{series}/levels/0/tiles/0/0?channels={wrong}").status_code == 400
     assert ask(f"/api/slides/{series}/levels/0/tiles/0/0?channels=9:ffffff").status_code == 404
+
+
+def test_roles_say_what_the_table_says(ask: Ask) -> None:
+    grants = ask("/api/roles").json()
+    assert len(grants) == sum(map(len, TABLE.values()))
+    assert {"role": "student", "purpose": "teaching", "action": "view", "within": "shared"} in grants
