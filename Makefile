@@ -26,11 +26,13 @@ test: setup  ## every test; says what is skipped and why
 	@.ci/viewer test
 	$(BIN)/python -m pytest $(TESTS)
 
-check: setup  ## style, types, floors of the house, viewer, lock, leaks
+check: setup  ## style, types, floors of the house, holes, viewer, lock, leaks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src
+	@$(BIN)/python .ci/audit
 	@.ci/viewer
 	$(BIN)/python -m pytest -q tests/house tests/integration/serve/test_reference.py
 

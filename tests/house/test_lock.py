@@ -11,6 +11,17 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[2]
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==(\S+) \\$", re.MULTILINE)
 
+REPAIRED = {
+    "cryptography": ("44.0.1", "CVE-2024-12797: OpenSSL took a raw public key it should refuse"),
+    "h11": ("0.16.0", "CVE-2025-43859: request smuggling by chunked bodies"),
+    "openslide-bin": ("4.0.1", "holes of the libraries that read slides"),
+    "pillow": ("11.3.0", "CVE-2025-48379: a buffer overrun; CVE-2024-28219: another in its colour management"),
+    "setuptools": ("78.1.1", "CVE-2025-47273: path traversal in downloads"),
+    "starlette": ("0.49.1", "CVE-2025-62727: Range headers that take minutes"),
+    "urllib3": ("2.5.0", "CVE-2025-50181: redirects followed that were switched off"),
+}
+"""The worst holes of what we install: the first sound version, and why; for where pip-audit cannot ask anyone."""
+
 
 def locked() -> dict[str, Version]:
     text = (ROOT / "requirements.lock").read_text()
@@ -53,3 +64,9 @@ def test_dependencies_are_in_order() -> None:
     for lines in (tree["dependencies"], *tree["optional-dependencies"].values()):
         names = [canonicalize_name(Requirement(line).name) for line in lines]
         assert names == sorted(names)
+
+
+def test_known_holes_are_closed() -> None:
+    pins = locked()
+    open_holes = [name for name, (sound, _) in REPAIRED.items() if name in pins and pins[name] < Version(sound)]
+    assert open_holes == []

@@ -6,7 +6,7 @@ Source: PS3.18 8.7.3.3, 10.5.1.2, Annex F.
 import io
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
-from lamelle.base.errors import Invalid, LamelleError
+from lamelle.base.errors import Invalid, LamelleError, TooLarge
 from lamelle.doors import http
 from lamelle.doors.dicomweb import negotiate, xml
 from lamelle.doors.dicomweb.negotiate import ALIASES, EVLE, OCTETS
@@ -33,6 +33,8 @@ _DEFAULT_SYNTAX: Final = {
     OCTETS: EVLE,
 }
 _BASELINE: Final = "1.2.840.10008.1.2.4.50"
+METADATA_LIMIT: Final = 64 << 20
+"""Bytes of one part of metadata: read, they take some twenty times as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +45,40 @@ class Part:
     data: bytes
 
 
-def files(parts: Sequence[Part]) -> Iterator[bytes | LamelleError]:
+def files(parts: Sequence[Part], limit: int) -> Iterator[bytes | LamelleError]:
     """A Part 10 file for each metadata object, or why there is none.
 
-    Raises: Invalid("bad_json", "bad_xml") when the metadata themselves cannot be read.
+    A part may be used by many attributes, but all that is used together has at most `limit` bytes: a body must not
+    grow while it is put together.
+
+    Raises: Invalid("bad_json", "bad_xml") when the metadata themselves cannot be read; TooLarge("metadata_too_large").
     """
     bulk: dict[str, list[Part]] = {}
     objects: list[dict[str, Any]] = []
     for part in parts:
         kind = http.content_type(part.headers.get("content-type", ""))
         name = ALIASES.get(kind.type, kind.type) if kind else ""
+        if name in {negotiate.JSON, negotiate.XML} and len(part.data) > METADATA_LIMIT:
+            raise TooLarge("metadata_too_large", f"a part of metadata has {METADATA_LIMIT} bytes at most")
         if name == negotiate.JSON:
             objects.extend(_json(part.data))
         elif name == negotiate.XML:
             objects.append(xml.read(part.data))
         else:
             bulk.setdefault(part.headers.get("content-location", ""), []).append(part)
+    left = limit
+
+    def used(uri: str) -> list[Part]:
+        nonlocal left
+        found = bulk.get(uri, [])
+        left -= sum(len(part.data) for part in found)
+        if left < 0:
+            raise TooLarge("bulk_too_large", f"the bulk values of a body have {limit} bytes, each use counted")
+        return found
+
     for item in objects:
         try:
-            yield _file(item, bulk)
+            yield _file(item, used)
         except LamelleError as error:
             yield error
 
@@ -77,11 +94,11 @@ def _json(data: bytes) -> list[dict[str, Any]]:
     return items
 
 
-def _file(item: Mapping[str, Any], bulk: Mapping[str, list[Part]]) -> bytes:
+def _file(item: Mapping[str, Any], used: Callable[[str], list[Part]]) -> bytes:
     pixel_parts: list[Part] = []
 
     def value_of(tag: str, vr: str, uri: str) -> bytes:
-        found = bulk.get(uri)
+        found = used(uri)
         if not found:
             raise Invalid("no_such_part", f"the bulk value {tag} refers to a part that is not in the body")
         if tag == "7FE00010":

@@ -241,7 +241,7 @@ class MetadataIntake(Intake):
         self._body.extend(chunks)
 
     def finish(self) -> list[Outcome]:
-        for item in assemble.files(self._parts()):
+        for item in assemble.files(self._parts(), self._settings.json_store_limit_bytes):
             if isinstance(item, LamelleError):
                 self._outcomes.append(refused(item.code, item.message))
                 continue

@@ -5,9 +5,10 @@ Source: PS3.19 A.1, PS3.18 F.2.
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, ParseError
 from xml.sax.saxutils import escape, quoteattr
 
+from defusedxml.ElementTree import fromstring
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
 from lamelle.base.errors import Invalid
@@ -69,23 +70,26 @@ def _clean(text: str) -> str:
 
 
 def read(data: bytes) -> dict[str, Any]:
-    """A Native DICOM Model document as a DICOM JSON object. Raises: Invalid("bad_xml")."""
-    if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise Invalid("bad_xml", "a document type declaration is not taken")
+    """A Native DICOM Model document as a DICOM JSON object; none with a document type, in whatever encoding.
+
+    Raises: Invalid("bad_xml").
+    """
     try:
-        root = ElementTree.fromstring(data)
-    except ElementTree.ParseError as error:
-        raise Invalid("bad_xml", "the document is not well-formed") from error
-    if _local(root) != "NativeDicomModel":
-        raise Invalid("bad_xml", "the document is no NativeDicomModel")
-    return _read_dataset(root)
+        root = fromstring(data, forbid_dtd=True)
+        if _local(root) != "NativeDicomModel":
+            raise Invalid("bad_xml", "the document is no NativeDicomModel")
+        return _read_dataset(root)
+    except (ParseError, ValueError, LookupError) as error:
+        raise Invalid("bad_xml", "the document is not well-formed, or declares a document type") from error
+    except RecursionError as error:
+        raise Invalid("bad_xml", "the document has items in items without end") from error
 
 
-def _local(element: ElementTree.Element) -> str:
+def _local(element: Element) -> str:
     return element.tag.rpartition("}")[2]
 
 
-def _read_dataset(parent: ElementTree.Element) -> dict[str, Any]:
+def _read_dataset(parent: Element) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for attribute in parent:
         if _local(attribute) != "DicomAttribute":
@@ -99,7 +103,7 @@ def _read_dataset(parent: ElementTree.Element) -> dict[str, Any]:
     return dict(sorted(out.items()))
 
 
-def _read_element(attribute: ElementTree.Element) -> dict[str, Any]:
+def _read_element(attribute: Element) -> dict[str, Any]:
     vr = attribute.get("vr", "UN")
     element: dict[str, Any] = {"vr": vr}
     values: list[tuple[int, Any]] = []
@@ -121,7 +125,7 @@ def _read_element(attribute: ElementTree.Element) -> dict[str, Any]:
     return element
 
 
-def _read_name(group: ElementTree.Element) -> str:
+def _read_name(group: Element) -> str:
     pieces = {_local(piece): piece.text or "" for piece in group}
     return "^".join(pieces.get(part, "") for part in NAME_PARTS).rstrip("^")
 
