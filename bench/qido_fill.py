@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import catalogue, facts, filing, names
 from lamelle.archive.query import Level, Match, Query, search
 from lamelle.base.db import Database
@@ -129,7 +130,7 @@ def measure(db: Database, count: int, runs: int = 40) -> None:
         took = []
         for _ in range(runs):
             start = time.perf_counter()
-            page = search(db, make(chance))
+            page = search(db, WHOLE, make(chance))
             took.append((time.perf_counter() - start) * 1e3)
         took.sort()
         p95 = took[int(len(took) * 0.95) - 1]

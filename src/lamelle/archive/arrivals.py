@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 import sqlalchemy as sa
 
+from lamelle.access.model import Reach
 from lamelle.archive import imports
 from lamelle.archive.catalogue import aside, study
 from lamelle.archive.imports import State
@@ -34,14 +35,14 @@ class Aside:
     received_at: datetime
 
 
-def recent(db: Database, limit: int) -> list[Arrival]:
+def recent(db: Database, reach: Reach, limit: int) -> list[Arrival]:
     """The studies that grew last, the latest first."""
     wanted = sa.select(study.c.uid, study.c.updated_at).order_by(study.c.updated_at.desc(), study.c.id.desc())
     with db.read() as conn:
         return [Arrival(uid, at) for uid, at in conn.execute(wanted.limit(limit))]
 
 
-def put_aside(db: Database, limit: int) -> list[Aside]:
+def put_aside(db: Database, reach: Reach, limit: int) -> list[Aside]:
     """What was put aside by any door, and files that could not be read, the latest first."""
     kept = sa.select(aside).order_by(aside.c.received_at.desc()).limit(limit)
     with db.read() as conn:

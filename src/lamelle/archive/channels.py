@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lamelle.access.model import WHOLE
 from lamelle.archive.model import InstanceRef
 from lamelle.archive.store import Archive
 from lamelle.base.errors import NotFound, TooLarge
@@ -45,7 +46,7 @@ def blended(archive: Archive, ref: InstanceRef, side: int, tiles_limit: int) -> 
 
 
 def _level(archive: Archive, ref: InstanceRef) -> tuple[Pyramid, int] | None:
-    objects = [json.loads(text) for _, text in archive.retrieve.metadata(ref.study_uid, ref.series_uid)]
+    objects = [json.loads(text) for _, text in archive.retrieve.metadata(WHOLE, ref.study_uid, ref.series_uid)]
     for pyramid in slide.read(objects).pyramids:
         for number, level in enumerate(pyramid.levels):
             if any(part.sop_uid == ref.sop_uid for image in level.images for part in image.parts):
@@ -65,7 +66,7 @@ def _channel(
         for column in range(level.columns):
             plane = (len(pyramid.planes_um) - 1) // 2
             for piece in pyramid.tile(number, column, row, plane, path.identifier)[1]:
-                opened = archive.retrieve.opened(ref.study_uid, ref.series_uid, piece.sop_uid)
+                opened = archive.retrieve.opened(WHOLE, ref.study_uid, ref.series_uid, piece.sop_uid)
                 look = look or render.look(archive.retrieve.header(opened.ref))
                 tile = pixels.decode(opened.frame(piece.frame), opened.transfer_syntax, look.form)
                 if canvas is None:

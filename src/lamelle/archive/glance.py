@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from lamelle.access.model import Reach
 from lamelle.archive.catalogue import instance, series, study
 from lamelle.base.db import Database
 
@@ -23,7 +24,7 @@ class SeriesGlance:
     stains: tuple[str, ...]
 
 
-def series_of(db: Database, study_uids: Sequence[str]) -> dict[str, list[SeriesGlance]]:
+def series_of(db: Database, reach: Reach, study_uids: Sequence[str]) -> dict[str, list[SeriesGlance]]:
     """The series of each study, by number; a study without any, or unknown, has an empty list."""
     wanted = (
         sa.select(

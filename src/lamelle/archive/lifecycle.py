@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lamelle.access.model import Reach
 from lamelle.archive import filing
 from lamelle.archive.blobs import BlobStore, Spool
 from lamelle.archive.catalogue import instance, study, tombstone
@@ -27,6 +28,7 @@ def delete(
     db: Database,
     blobs: BlobStore,
     clock: Clock,
+    reach: Reach,
     study_uid: str,
     series_uid: str | None = None,
     sop_uid: str | None = None,
@@ -40,7 +42,7 @@ def delete(
     is alive. When it fails between the two, deleting again completes it and says Gone.
     """
     try:
-        refs = _reject(db, clock, study_uid, series_uid, sop_uid, grace_s)
+        refs = _reject(db, clock, reach, study_uid, series_uid, sop_uid, grace_s)
     except Gone:
         _bury(db, blobs, study_uid)
         raise
@@ -49,13 +51,19 @@ def delete(
 
 
 def _reject(
-    db: Database, clock: Clock, study_uid: str, series_uid: str | None, sop_uid: str | None, grace_s: float
+    db: Database,
+    clock: Clock,
+    reach: Reach,
+    study_uid: str,
+    series_uid: str | None,
+    sop_uid: str | None,
+    grace_s: float,
 ) -> list[InstanceRef]:
     now = clock.now()
     with db.write() as conn:
         locked = sa.select(study.c.id).where(study.c.uid == study_uid).with_for_update()
         numbers = list(conn.execute(locked).scalars())
-        found = find(conn, study_uid, series_uid, sop_uid)
+        found = find(conn, reach, study_uid, series_uid, sop_uid)
         refs = [ref for _, ref in found]
         conn.execute(sa.insert(tombstone), [_row(ref) | {"rejected_at": now} for ref in refs])
         for at in range(0, len(found), BATCH):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from lamelle.access.model import FIRST_PLACE, WHOLE, Reach
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -10,6 +12,10 @@ class Origin:
 
     door: str
     detail: str = ""
+    place: int = FIRST_PLACE
+    """Where a study it begins belongs to."""
+    reach: Reach = WHOLE
+    """The studies its sender may add to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,11 @@ class InstanceRef:
     """Of the pixel data's value in the file (in the inflated dataset for a deflated file)."""
     pixel_length: int = 0
     """-1 for an undefined length."""
+    place: int = FIRST_PLACE
+    """The place its study belongs to."""
+    patient_id: str = ""
+    issuer: str = ""
+    """Who issued the patient's identifier."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lamelle.access.model import Reach
 from lamelle.archive import query, results
 from lamelle.archive.catalogue import Level, study
 from lamelle.archive.conditions import ORDER
@@ -30,14 +31,14 @@ _OWN = sa.case((study.c.patient_id == "", study.c.uid), else_="")
 """What keeps studies without an identifier apart."""
 
 
-def found(db: Database, asked: Query, *, scan_limit: int = SCAN_LIMIT) -> Iterator[Item]:
+def found(db: Database, reach: Reach, asked: Query, *, scan_limit: int = SCAN_LIMIT) -> Iterator[Item]:
     """The patients whose studies match, as their newest matching study tells them, one by one like `query.found`.
 
     Raises: as `query.search`, at the call.
     """
     everything = replace(asked, level=Level.STUDY, limit=None, offset=0)
     with db.read() as conn:
-        ids = query.listing(conn, everything, scan_limit).ids
+        ids = query.listing(conn, reach, everything, scan_limit).ids
         leading = _leading(conn, ids, asked.limit)
     return _each(db, asked, leading)
 

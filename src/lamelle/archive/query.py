@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from lamelle.access.model import Reach
 from lamelle.archive import conditions, facts, results
 from lamelle.archive.catalogue import Level, instance, metadata, series, study
 from lamelle.archive.conditions import ORDER, Counted, Options, Path, Plan
@@ -99,7 +100,7 @@ class Found:
     exact: bool = True
 
 
-def search(db: Database, query: Query, *, scan_limit: int = SCAN_LIMIT) -> Page:
+def search(db: Database, reach: Reach, query: Query, *, scan_limit: int = SCAN_LIMIT) -> Page:
     """What matches, newest study first.
 
     An attribute of a lower level is matched by the instances of the result. Names match whatever their case and
@@ -107,18 +108,18 @@ def search(db: Database, query: Query, *, scan_limit: int = SCAN_LIMIT) -> Page:
     Raises: Invalid("bad_value" | "duplicate_key"), TooLarge("query_too_broad").
     """
     with db.read() as conn:
-        listed = listing(conn, query, scan_limit)
+        listed = listing(conn, reach, query, scan_limit)
         return Page(_loaded(conn, query, listed.ids), listed.remaining, listed.exact)
 
 
-def found(db: Database, query: Query, *, scan_limit: int = SCAN_LIMIT) -> Iterator[dict[str, Any]]:
+def found(db: Database, reach: Reach, query: Query, *, scan_limit: int = SCAN_LIMIT) -> Iterator[dict[str, Any]]:
     """The items of `search` one by one, however many: eight bytes are kept of each, and no transaction between chunks.
 
     The results and their order are those of the call; what is deleted before its turn is left out. Raises: as `search`,
     at the call.
     """
     with db.read() as conn:
-        ids = array("q", listing(conn, query, scan_limit).ids)
+        ids = array("q", listing(conn, reach, query, scan_limit).ids)
     chunks = (_chunk(db, query, ids[at : at + CHUNK]) for at in range(0, len(ids), CHUNK))
     return (json.loads(item.json) for chunk in chunks for item in chunk)
 
@@ -128,7 +129,7 @@ def _chunk(db: Database, query: Query, ids: Sequence[int]) -> list[Item]:
         return _loaded(conn, query, ids)
 
 
-def listing(conn: sa.Connection, query: Query, scan_limit: int) -> Found:
+def listing(conn: sa.Connection, reach: Reach, query: Query, scan_limit: int) -> Found:
     """The rows of the results, in order. Raises: as `search`."""
     options = Options(query.fuzzy, query.empty_values, query.multiple_values, query.date_times)
     plan = conditions.plan(conn, query.level, [(match.path, match.value) for match in query.matches], options)

@@ -15,6 +15,7 @@ from typing import Any
 import pydicom
 import sqlalchemy as sa
 
+from lamelle.access.model import WHOLE, Reach
 from lamelle.archive import catalogue, inflated
 from lamelle.archive.blobs import BlobReader, BlobStore
 from lamelle.archive.catalogue import frame_index, instance, series, study, tombstone
@@ -110,17 +111,19 @@ class Retrieve:
 
     # -- what there is -----------------------------------------------------------------------------
 
-    def instances(self, study_uid: str, series_uid: str | None = None, sop_uid: str | None = None) -> list[InstanceRef]:
+    def instances(
+        self, reach: Reach, study_uid: str, series_uid: str | None = None, sop_uid: str | None = None
+    ) -> list[InstanceRef]:
         """What a study, series or instance holds, by series and instance number. Raises: NotFound, Gone."""
         with self._db.read() as conn:
-            return [ref for _, ref in find(conn, study_uid, series_uid, sop_uid)]
+            return [ref for _, ref in find(conn, reach, study_uid, series_uid, sop_uid)]
 
     def metadata(
-        self, study_uid: str, series_uid: str | None = None, sop_uid: str | None = None
+        self, reach: Reach, study_uid: str, series_uid: str | None = None, sop_uid: str | None = None
     ) -> Iterator[tuple[InstanceRef, bytes]]:
         """A DICOM JSON object for each instance, whose bulk URIs start with `@`. Raises: NotFound, Gone."""
         with self._db.read() as conn:
-            found = find(conn, study_uid, series_uid, sop_uid)
+            found = find(conn, reach, study_uid, series_uid, sop_uid)
         return self._metadata(found)
 
     def _metadata(self, found: list[tuple[int, InstanceRef]]) -> Iterator[tuple[InstanceRef, bytes]]:
@@ -178,13 +181,13 @@ class Retrieve:
             return self._blobs.open(ref.key)
         except NotFound as error:
             with self._db.read() as conn:
-                find(conn, ref.study_uid, ref.series_uid, ref.sop_uid)  # Gone, if it was deleted meanwhile
+                find(conn, WHOLE, ref.study_uid, ref.series_uid, ref.sop_uid)  # Gone, if it was deleted meanwhile
             raise Unavailable("blob_missing", f"the bytes of instance {ref.sop_uid} are missing") from error
 
     def _pixel_length(self, ref: InstanceRef) -> int:
         if ref.pixel_length >= 0:
             return ref.pixel_length
-        found = self.opened(ref.study_uid, ref.series_uid, ref.sop_uid)._frames
+        found = self.opened(WHOLE, ref.study_uid, ref.series_uid, ref.sop_uid)._frames
         if not isinstance(found, FrameIndex) or not len(found):
             return 0
         return max(sum(found.ranges(number)[-1]) for number in range(1, len(found) + 1)) - ref.pixel_offset
@@ -194,7 +197,7 @@ class Retrieve:
 
     # -- frames ------------------------------------------------------------------------------------
 
-    def at_hand(self, study_uid: str, series_uid: str, sop_uid: str) -> OpenInstance | None:
+    def at_hand(self, reach: Reach, study_uid: str, series_uid: str, sop_uid: str) -> OpenInstance | None:
         """The instance if it is open and was checked lately: waits for neither catalogue nor blobs."""
         name = (study_uid, series_uid, sop_uid)
         with self._lock:
@@ -204,19 +207,21 @@ class Retrieve:
             self._open.move_to_end(name)
             return found
 
-    def opened(self, study_uid: str, series_uid: str, sop_uid: str) -> OpenInstance:
+    def opened(self, reach: Reach, study_uid: str, series_uid: str, sop_uid: str) -> OpenInstance:
         """An instance ready for its frames, from memory when it was asked for lately. Raises: NotFound, Gone."""
-        found = self.at_hand(study_uid, series_uid, sop_uid)
+        found = self.at_hand(reach, study_uid, series_uid, sop_uid)
         if found is not None:
             return found
         name, now_s = (study_uid, series_uid, sop_uid), self._now_s()
-        return self._recheck(name, self._open.get(name), now_s)
+        return self._recheck(reach, name, self._open.get(name), now_s)
 
-    def _recheck(self, name: tuple[str, str, str], found: OpenInstance | None, now_s: float) -> OpenInstance:
+    def _recheck(
+        self, reach: Reach, name: tuple[str, str, str], found: OpenInstance | None, now_s: float
+    ) -> OpenInstance:
         """Ask the catalogue whether the instance is still what is open, and open it if it is not."""
         try:
             with self._db.read() as conn:
-                [(number, ref)] = find(conn, *name)
+                [(number, ref)] = find(conn, reach, *name)
                 query = sa.select(frame_index.c.packed).where(frame_index.c.instance_id == number)
                 packed = conn.execute(query).scalar() if found is None or found.ref != ref else None
         except NotFound:
@@ -259,7 +264,7 @@ class Retrieve:
 
 
 def find(
-    conn: sa.Connection, study_uid: str, series_uid: str | None, sop_uid: str | None
+    conn: sa.Connection, reach: Reach, study_uid: str, series_uid: str | None, sop_uid: str | None
 ) -> list[tuple[int, InstanceRef]]:
     """The rows asked for, by series and instance number. Raises: NotFound, Gone."""
     query = sa.select(*REF_COLUMNS).select_from(JOINED).where(study.c.uid == study_uid)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from lamelle.access.model import Reach
 from lamelle.archive.catalogue import instance, series, study
 from lamelle.archive.model import InstanceRef
 from lamelle.archive.retrieve import IN_ORDER, JOINED, REF_COLUMNS, to_ref
@@ -48,7 +49,7 @@ class Selection:
         self.kinds[sop_class, transfer_syntax] += 1
 
 
-def select(db: Database, wanted: Wanted) -> Selection:
+def select(db: Database, reach: Reach, wanted: Wanted) -> Selection:
     """What there is of it, by study, series and instance number; nothing when no name is given at all."""
     names = (
         (study.c.patient_id, wanted.patient_ids),
@@ -92,7 +93,7 @@ def usual(db: Database, sop_class: str, transfer_syntaxes: Collection[str]) -> s
     return next((syntax for syntax, _ in counted.most_common() if syntax in transfer_syntaxes), None)
 
 
-def refs(db: Database, ids: Sequence[int]) -> Iterator[InstanceRef | None]:
+def refs(db: Database, reach: Reach, ids: Sequence[int]) -> Iterator[InstanceRef | None]:
     """The instances of these rows in this order, None for one deleted since; no transaction stays open."""
     for at in range(0, len(ids), BATCH):
         batch = list(ids[at : at + BATCH])

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from pydicom import Dataset
 from pydicom.filereader import read_partial
 
+from lamelle.access.model import WHOLE, Reach
 from lamelle.archive import channels
 from lamelle.archive.catalogue import instance, thumbnail
 from lamelle.archive.model import InstanceRef
@@ -37,33 +38,35 @@ _NO_PICTURE: Final = frozenset(
 def make(archive: Archive, payload: Mapping[str, Any]) -> None:
     """Handler of the `thumbnail` job: the preview of one series. What cannot be drawn has none; that is no failure."""
     try:
-        of_series(archive, str(payload["study_uid"]), str(payload["series_uid"]))
+        of_series(archive, WHOLE, str(payload["study_uid"]), str(payload["series_uid"]))
     except LamelleError:
         return
 
 
-def of_study(archive: Archive, study_uid: str) -> bytes:
+def of_study(archive: Archive, reach: Reach, study_uid: str) -> bytes:
     """A JPEG of at most 512 pixels a side for a study. Raises as `of_series`."""
-    return _of(archive, subjects(archive.retrieve.instances(study_uid)))
+    return _of(archive, subjects(archive.retrieve.instances(reach, study_uid)))
 
 
-def of_series(archive: Archive, study_uid: str, series_uid: str) -> bytes:
+def of_series(archive: Archive, reach: Reach, study_uid: str, series_uid: str) -> bytes:
     """A JPEG for a series, kept or made now.
 
     Raises: NotFound("no_thumbnail") when nothing in it may or can be shown; NotFound, Gone.
     """
-    return _of(archive, subjects(archive.retrieve.instances(study_uid, series_uid)))
+    return _of(archive, subjects(archive.retrieve.instances(reach, study_uid, series_uid)))
 
 
-def of_instance(archive: Archive, study_uid: str, series_uid: str, sop_uid: str, frame: int | None = None) -> bytes:
+def of_instance(
+    archive: Archive, reach: Reach, study_uid: str, series_uid: str, sop_uid: str, frame: int | None = None
+) -> bytes:
     """A JPEG for one instance, or for one of its frames (from 1, not kept). Raises as `of_series`."""
-    refs = [ref for ref in archive.retrieve.instances(study_uid, series_uid, sop_uid) if is_showable(ref)]
+    refs = [ref for ref in archive.retrieve.instances(reach, study_uid, series_uid, sop_uid) if is_showable(ref)]
     if frame is None:
         return _of(archive, refs)
     for ref in refs:
         said = header(archive, ref)
         if not shows_label(said):
-            opened = archive.retrieve.opened(ref.study_uid, ref.series_uid, ref.sop_uid)
+            opened = archive.retrieve.opened(WHOLE, ref.study_uid, ref.series_uid, ref.sop_uid)
             return _jpeg(frame_picture(opened, _look(said, ref, frame), frame))
     raise NotFound("no_thumbnail", "nothing in it may or can be shown as a preview")
 
@@ -170,7 +173,7 @@ def whole(archive: Archive, ref: InstanceRef, side: int, tiles_limit: int) -> Pi
     Raises: TooLarge("too_many_tiles"), and as `pixels.decode`.
     """
     said = header(archive, ref)
-    opened = archive.retrieve.opened(ref.study_uid, ref.series_uid, ref.sop_uid)
+    opened = archive.retrieve.opened(WHOLE, ref.study_uid, ref.series_uid, ref.sop_uid)
     if "TotalPixelMatrixColumns" not in said or ref.frames == 1:
         number = (ref.frames + 1) // 2
         return frame_picture(opened, _look(said, ref, number), number)
@@ -254,7 +257,7 @@ def _full(said: Dataset, ref: InstanceRef) -> Iterator[tuple[int, int, int]]:
 
 def _groups(archive: Archive, ref: InstanceRef) -> list[dict[str, Any]]:
     """Per-frame groups from the metadata that were made at ingest: they read fifty times as fast as the header."""
-    for _, text in archive.retrieve.metadata(ref.study_uid, ref.series_uid, ref.sop_uid):
+    for _, text in archive.retrieve.metadata(WHOLE, ref.study_uid, ref.series_uid, ref.sop_uid):
         found: list[dict[str, Any]] = json.loads(text).get("52009230", {}).get("Value") or []
         return found
     return []

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lamelle.access.model import WHOLE
 from lamelle.archive.catalogue import study
 from lamelle.archive.retrieve import find
 from lamelle.archive.store import Archive
@@ -45,7 +46,7 @@ def compose(archive: Archive, study_uid: str, aet: str) -> tuple[str, dict[str, 
     Everything kept is online here, and fetched from the AE title `aet`. Raises: NotFound, Gone.
     """
     with archive.db.read() as conn:
-        refs = [ref for _, ref in find(conn, study_uid, None, None)]
+        refs = [ref for _, ref in find(conn, WHOLE, study_uid, None, None)]
         linked = performed_scheduled.c
         performed = sa.select(performed_step.c.uid).join(
             performed_scheduled, linked.performed_id == performed_step.c.id

@@ -10,6 +10,7 @@ from pydicom.datadict import keyword_for_tag
 from rich.console import Console
 from rich.table import Table
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import forwarding, selection
 from lamelle.archive.selection import Wanted
 from lamelle.base.errors import NotFound
@@ -125,7 +126,7 @@ def send(
     settings = settings_of(data, file)
     wanted = Wanted(*(tuple(names or ()) for names in (patient, study, series, instance)))
     with _node(settings) as node:
-        chosen = selection.select(node.archive.db, wanted)
+        chosen = selection.select(node.archive.db, WHOLE, wanted)
         if not len(chosen):
             raise NotFound("nothing_selected", "nothing in this archive has these names")
         results: Counter[str] = Counter()
@@ -135,7 +136,7 @@ def send(
                 typer.echo(f"{sent.sop_uid}: {sent.status:04X} {sent.reason}", err=True)
         typer.echo(", ".join(f"{count} {what}" for what, count in results.items()))
         if commit and not results["failed"]:
-            refs = [ref for ref in selection.refs(node.archive.db, chosen.ids) if ref is not None]
+            refs = [ref for ref in selection.refs(node.archive.db, WHOLE, chosen.ids) if ref is not None]
             references = [Reference(ref.sop_class_uid, ref.sop_uid) for ref in refs]
             failed = asking.commit(node, _peer(settings, peer), references, 30.0)
             typer.echo("the peer will report later" if failed is None else f"{failed} not committed")

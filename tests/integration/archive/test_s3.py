@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import lifecycle
 from lamelle.archive.blobs import BlobStore
 from lamelle.archive.blobstores import s3
@@ -68,11 +69,11 @@ def test_an_archive_on_s3(server: swift.Server, bucket: str, tmp_path: Path) -> 
     file = slide(frames)
     stored(archive, [file, instance("2"), instance("3")])
     assert [o.status for o in store(archive, file, instance("2", PatientName="Other"))] == ["duplicate", "conflict"]
-    [ref] = archive.retrieve.instances(dataset().StudyInstanceUID)
+    [ref] = archive.retrieve.instances(WHOLE, dataset().StudyInstanceUID)
     assert b"".join(archive.retrieve.stream(ref)) == file
-    opened = archive.retrieve.opened(ref.study_uid, ref.series_uid, ref.sop_uid)
+    opened = archive.retrieve.opened(WHOLE, ref.study_uid, ref.series_uid, ref.sop_uid)
     assert [opened.frame(n) for n in range(1, 21)] == frames
-    lifecycle.delete(archive.db, archive.blobs, archive.clock, dataset("3").StudyInstanceUID)
+    lifecycle.delete(archive.db, archive.blobs, archive.clock, WHOLE, dataset("3").StudyInstanceUID)
     assert verify(archive.db, archive.blobs).sound
     before = catalogue_fingerprint(archive.db)
     assert rebuild(archive.db, archive.blobs).sound

@@ -10,6 +10,7 @@ from PIL import Image, ImageCms
 from tests.integration.dicomweb.conftest import Client, application
 from tests.integration.dicomweb.test_retrieve import parts, url_of
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import thumbnails
 from lamelle.archive.store import Archive
 from lamelle.base.errors import NotFound
@@ -293,7 +294,7 @@ def test_the_job_makes_what_is_then_kept(archive: Archive, monkeypatch: pytest.M
     payload = {"study_uid": str(made.StudyInstanceUID), "series_uid": str(made.SeriesInstanceUID)}
     thumbnails.make(archive, payload)
     monkeypatch.setattr(thumbnails, "whole", lambda *_: pytest.fail("it was kept"))
-    assert near(picture(thumbnails.of_series(archive, **payload))[9, 9], RED)
+    assert near(picture(thumbnails.of_series(archive, WHOLE, **payload))[9, 9], RED)
 
 
 def test_the_job_takes_what_cannot_be_drawn(archive: Archive) -> None:
@@ -303,7 +304,7 @@ def test_the_job_takes_what_cannot_be_drawn(archive: Archive) -> None:
     thumbnails.make(archive, payload)
     thumbnails.make(archive, {"study_uid": "1.2", "series_uid": "1.3"})
     with pytest.raises(NotFound):
-        thumbnails.of_series(archive, **payload)
+        thumbnails.of_series(archive, WHOLE, **payload)
 
 
 def test_a_frame_that_cannot_be_decoded_is_an_error_not_a_crash(client: Client, archive: Archive) -> None:

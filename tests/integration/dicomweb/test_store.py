@@ -11,6 +11,7 @@ import pydicom
 import pytest
 from tests.integration.dicomweb.conftest import Client, application
 
+from lamelle.access.model import WHOLE
 from lamelle.archive.store import Archive
 from lamelle.base.errors import Unavailable
 from lamelle.doors.dicomweb import DicomwebSettings
@@ -162,7 +163,7 @@ def test_a_client_that_disconnects_leaves_no_spool_and_loses_no_complete_instanc
         "http_version": "1.1",
     }
     asyncio.run(application(archive)(scope, receive, send))
-    kept = archive.retrieve.instances(instances.dataset().StudyInstanceUID)
+    kept = archive.retrieve.instances(WHOLE, instances.dataset().StudyInstanceUID)
     assert [ref.sop_uid for ref in kept] == [instances.dataset(number=1).SOPInstanceUID]
     assert left_in_spool(archive) == []
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import imports
 from lamelle.archive.settings import ArchiveSettings
 from lamelle.archive.store import Archive
@@ -32,7 +33,7 @@ def files_of(report: ImportReport, folder: Path) -> dict[str, FileReport]:
 
 def stored_bytes(archive: Archive, file: FileReport) -> set[bytes]:
     assert file.study_uid is not None
-    refs = archive.retrieve.instances(file.study_uid, file.series_uid)
+    refs = archive.retrieve.instances(WHOLE, file.study_uid, file.series_uid)
     return {b"".join(archive.retrieve.stream(ref)) for ref in refs}
 
 
@@ -106,7 +107,7 @@ def test_a_watched_folder_takes_a_real_slide_and_its_facts(archive: Archive, sha
     assert (taken.state, taken.code) == ("stored", None)
     assert (inbox / "done" / path.name).exists()
     assert taken.study_uid is not None
-    [header, *_] = [archive.retrieve.header(ref) for ref in archive.retrieve.instances(taken.study_uid)]
+    [header, *_] = [archive.retrieve.header(ref) for ref in archive.retrieve.instances(WHOLE, taken.study_uid)]
     assert header.AccessionNumber == "H24001234"
     assert header.InstitutionName == "CHU"
     assert [record.state for record in imports.recent(archive.db)] == ["stored"]

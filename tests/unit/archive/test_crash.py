@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import catalogue, lifecycle
 from lamelle.archive.blobs import Spool
 from lamelle.archive.blobstores.files import FileStore
@@ -73,7 +74,7 @@ def test_an_orphan_of_a_crash_with_another_meta_header_is_replaced(archive: Arch
     with pytest.raises(Killed):
         store(stopping(archive, "placed"), other)
     stored(archive, [data])
-    [ref] = archive.retrieve.instances(dataset().StudyInstanceUID)
+    [ref] = archive.retrieve.instances(WHOLE, dataset().StudyInstanceUID)
     assert b"".join(archive.retrieve.stream(ref)) == data
     assert verify(archive.db, archive.blobs).sound
 
@@ -148,11 +149,11 @@ def test_a_conflict_that_could_not_be_kept_aside_is_told_as_a_failure(
 def test_other_bytes_after_a_deletion_stay_through_a_rebuild(archive: Archive) -> None:
     first, second = instance(), instance(PatientName="Other")
     stored(archive, [first])
-    lifecycle.delete(archive.db, archive.blobs, archive.clock, dataset().StudyInstanceUID)
+    lifecycle.delete(archive.db, archive.blobs, archive.clock, WHOLE, dataset().StudyInstanceUID)
     stored(archive, [second])
     assert verify(archive.db, archive.blobs).orphaned == []
     assert rebuild(archive.db, archive.blobs).sound
-    [ref] = archive.retrieve.instances(dataset().StudyInstanceUID)
+    [ref] = archive.retrieve.instances(WHOLE, dataset().StudyInstanceUID)
     assert b"".join(archive.retrieve.stream(ref)) == second
 
 
@@ -167,14 +168,14 @@ def test_the_loser_of_a_race_leaves_the_winner_alone_however_late_it_is(archive:
             stored(archive, [first])
         elif step == "committed" and len(seen) == 1:
             seen.append(step)
-            lifecycle.delete(archive.db, archive.blobs, archive.clock, dataset().StudyInstanceUID)
+            lifecycle.delete(archive.db, archive.blobs, archive.clock, WHOLE, dataset().StudyInstanceUID)
             stored(archive, [second])
 
     seen: list[str] = []
     steps = type("Meanwhile", (), {"reached": staticmethod(meanwhile)})()
     ingest = Ingest(archive.db, archive.blobs, archive.clock, archive.settings, steps=steps)
     assert [o.status for o in ingest.commit([late])] == ["conflict"]
-    [ref] = archive.retrieve.instances(dataset().StudyInstanceUID)
+    [ref] = archive.retrieve.instances(WHOLE, dataset().StudyInstanceUID)
     assert b"".join(archive.retrieve.stream(ref)) == second
     report = verify(archive.db, archive.blobs)
     assert report.sound and report.orphaned == []

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import forwarding, lifecycle
 from lamelle.archive.forwarding import Line
 from lamelle.archive.model import Origin
@@ -125,7 +126,7 @@ def test_an_empty_queue_needs_no_job(sending: Archive, clock: SetClock) -> None:
 
 def test_what_is_deleted_is_told_and_what_comes_back_goes_again(sending: Archive, clock: SetClock) -> None:
     store(sending, instance())
-    lifecycle.delete(sending.db, sending.blobs, clock, uid_from("study", "1"))
+    lifecycle.delete(sending.db, sending.blobs, clock, WHOLE, uid_from("study", "1"))
     [one] = forwarding.due(sending.db, clock, "PACS", 10)
     assert one.instance_id is None
     forwarding.settle(sending.db, clock, [], {one.id: "gone"})

@@ -7,6 +7,7 @@ import os
 import pytest
 import sqlalchemy as sa
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import catalogue
 from lamelle.archive.model import Origin
 from lamelle.archive.store import Archive
@@ -19,7 +20,7 @@ def test_stored_bytes_come_back_as_they_were(archive: Archive) -> None:
     data = instance()
     [outcome] = store(archive, data, chunk=7)
     assert (outcome.status, outcome.code, outcome.size) == ("stored", None, len(data))
-    [ref] = archive.retrieve.instances(str(outcome.study_uid))
+    [ref] = archive.retrieve.instances(WHOLE, str(outcome.study_uid))
     assert b"".join(archive.retrieve.stream(ref)) == data
     assert ref.key.endswith(f"{outcome.digest}.dcm")
     assert hashlib.sha256(data[ref.dataset_offset :]).hexdigest() == ref.digest
@@ -61,7 +62,7 @@ def test_other_bytes_under_a_known_uid_are_put_aside(archive: Archive) -> None:
     first, second = instance(), instance(PatientName="Other")
     [kept], [outcome] = store(archive, first), store(archive, second)
     assert (outcome.status, outcome.code) == ("conflict", "instance_differs")
-    [ref] = archive.retrieve.instances(str(kept.study_uid))
+    [ref] = archive.retrieve.instances(WHOLE, str(kept.study_uid))
     assert b"".join(archive.retrieve.stream(ref)) == first
     aside = f"aside/{hashlib.sha256(second).hexdigest()}"
     assert archive.blobs.read(aside + ".dcm") == second

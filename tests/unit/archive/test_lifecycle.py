@@ -3,6 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import catalogue, lifecycle
 from lamelle.archive.query import Level, Query, search
 from lamelle.archive.reconcile import catalogue_fingerprint, rebuild
@@ -15,7 +16,7 @@ from lamelle.testing.instances import dataset, instance, part10, slide
 
 
 def delete(archive: Archive, *uids: str) -> int:
-    return lifecycle.delete(archive.db, archive.blobs, archive.clock, *uids, grace_s=60)
+    return lifecycle.delete(archive.db, archive.blobs, archive.clock, WHOLE, *uids, grace_s=60)
 
 
 def test_deleted_is_gone_at_every_level(archive: Archive) -> None:
@@ -28,11 +29,11 @@ def test_deleted_is_gone_at_every_level(archive: Archive) -> None:
         (made.StudyInstanceUID, made.SeriesInstanceUID, made.SOPInstanceUID),
     ):
         with pytest.raises(Gone):
-            archive.retrieve.instances(*uids)
+            archive.retrieve.instances(WHOLE, *uids)
     with pytest.raises(Gone):
         delete(archive, made.StudyInstanceUID)
-    assert len(search(archive.db, Query(Level.STUDY)).items) == 1
-    assert search(archive.db, Query(Level.STUDY, limit=0)).remaining == 1
+    assert len(search(archive.db, WHOLE, Query(Level.STUDY)).items) == 1
+    assert search(archive.db, WHOLE, Query(Level.STUDY, limit=0)).remaining == 1
 
 
 def test_unknown_is_not_found(archive: Archive) -> None:
@@ -45,7 +46,7 @@ def test_what_remains_counts_right(archive: Archive) -> None:
     stored(archive, [instance(number=n) for n in (1, 2)] + [instance(series="2", Modality="SR")])
     made = dataset(series="2")
     assert delete(archive, made.StudyInstanceUID, made.SeriesInstanceUID) == 1
-    [item] = search(archive.db, Query(Level.STUDY)).items
+    [item] = search(archive.db, WHOLE, Query(Level.STUDY)).items
     assert (item["00201206"]["Value"], item["00201208"]["Value"]) == ([1], [2])
     assert item["00080061"]["Value"] == ["CT"]
 
@@ -55,7 +56,7 @@ def test_storing_again_brings_back_and_clears_the_trace(archive: Archive, clock:
     stored(archive, [data])
     delete(archive, made.StudyInstanceUID)
     assert [o.status for o in store(archive, data)] == ["stored"]
-    [ref] = archive.retrieve.instances(made.StudyInstanceUID)
+    [ref] = archive.retrieve.instances(WHOLE, made.StudyInstanceUID)
     clock.move(100)
     assert lifecycle.purge(archive.db, archive.blobs, clock, grace_s=60) == 0
     assert b"".join(archive.retrieve.stream(ref)) == data
@@ -71,9 +72,9 @@ def test_purge_removes_the_bytes_after_the_grace_and_storing_brings_back(archive
     assert lifecycle.purge(archive.db, archive.blobs, clock, grace_s=60) == 1
     assert list(archive.blobs.list("instances/")) == []
     with pytest.raises(Gone):
-        archive.retrieve.instances(made.StudyInstanceUID)
+        archive.retrieve.instances(WHOLE, made.StudyInstanceUID)
     stored(archive, [data])
-    [ref] = archive.retrieve.instances(made.StudyInstanceUID)
+    [ref] = archive.retrieve.instances(WHOLE, made.StudyInstanceUID)
     assert b"".join(archive.retrieve.stream(ref)) == data
 
 
@@ -81,14 +82,14 @@ def test_an_open_instance_is_served_no_longer_than_the_recheck(archive: Archive)
     now_s = [0.0]
     retrieve = Retrieve(archive.db, archive.blobs, archive.settings, now_s=lambda: now_s[0])
     stored(archive, [slide([b"\xff\xd8a"])])
-    [ref] = archive.retrieve.instances(dataset().StudyInstanceUID)
+    [ref] = archive.retrieve.instances(WHOLE, dataset().StudyInstanceUID)
     name = (ref.study_uid, ref.series_uid, ref.sop_uid)
-    retrieve.opened(*name)
+    retrieve.opened(WHOLE, *name)
     delete(archive, ref.study_uid)
-    retrieve.opened(*name)
+    retrieve.opened(WHOLE, *name)
     now_s[0] = archive.settings.recheck_s
     with pytest.raises(Gone):
-        retrieve.opened(*name)
+        retrieve.opened(WHOLE, *name)
 
 
 def test_deletion_survives_a_rebuild(archive: Archive, clock: SetClock) -> None:
@@ -142,4 +143,4 @@ def test_a_deletion_cut_off_before_its_tombstone_is_completed_by_the_next(
         delete(archive, dataset().StudyInstanceUID)
     assert rebuild(archive.db, archive.blobs).instances == 0
     with pytest.raises(Gone):
-        archive.retrieve.instances(dataset().StudyInstanceUID)
+        archive.retrieve.instances(WHOLE, dataset().StudyInstanceUID)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import matching, query
 from lamelle.archive.query import Level, Match, Query, search
 from lamelle.archive.store import Archive, ArchiveSettings
@@ -191,14 +192,14 @@ def test_every_way_of_searching_finds_the_same(
     limit, offset = data.draw(st.integers(0, 20)), data.draw(st.integers(0, 9))
     matches = tuple(Match((tag,), value) for (_, tag), value in keys)
     asked = Query(Level.STUDY, matches, limit=limit, offset=offset, fuzzy=fuzzy)
-    whole = search(filled.db, replace(asked, limit=None, offset=0))
+    whole = search(filled.db, WHOLE, replace(asked, limit=None, offset=0))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(query, "FEW", few)
         patch.setattr(query, "WALKS", steps)
         patch.setattr(query, "FURTHER", 2)
         patch.setattr(query, "COUNTED", 3)
         patch.setattr(query, "ALONE", alone)
-        page = search(filled.db, asked)
+        page = search(filled.db, WHOLE, asked)
     assert page.items == whole.items[offset : offset + limit]
     more = max(0, len(whole.items) - offset - limit)
     assert page.remaining == more if page.exact else 0 < page.remaining <= more
@@ -210,7 +211,7 @@ def test_every_way_of_searching_finds_the_same(
 def test_search_finds_what_a_naive_reader_finds(
     filled: Archive, keys: list[tuple[tuple[str, str], str]], limit: int
 ) -> None:
-    everything = search(filled.db, Query(Level.STUDY, include=frozenset({"00181030"}))).items
+    everything = search(filled.db, WHOLE, Query(Level.STUDY, include=frozenset({"00181030"}))).items
     expected = []
     for item in everything:
         n = int(item["00200010"]["Value"][0])
@@ -224,11 +225,13 @@ def test_search_finds_what_a_naive_reader_finds(
         }
         if all(_naive(vr, value.strip(), values[tag]) for (vr, tag), value in keys):
             expected.append(str(n))
-    page = search(filled.db, Query(Level.STUDY, tuple(Match((tag,), value) for (_, tag), value in keys), limit=limit))
+    page = search(
+        filled.db, WHOLE, Query(Level.STUDY, tuple(Match((tag,), value) for (_, tag), value in keys), limit=limit)
+    )
     assert [item["00200010"]["Value"][0] for item in page.items] == expected[:limit]
     assert page.remaining == max(0, len(expected) - limit)
 
 
 @pytest.mark.parametrize("number", ["9" * 30, "-" + "9" * 30, str(1 << 63)])
 def test_a_number_that_no_column_holds_matches_nothing(filled: Archive, number: str) -> None:
-    assert search(filled.db, Query(Level.INSTANCE, (Match(("00280010",), number),))).items == []
+    assert search(filled.db, WHOLE, Query(Level.INSTANCE, (Match(("00280010",), number),))).items == []

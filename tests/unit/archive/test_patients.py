@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import patients
 from lamelle.archive.query import Level, Match, Query
 from lamelle.archive.store import Archive
@@ -16,7 +17,7 @@ def found(archive: Archive, *matches: Match, **options: Any) -> list[tuple[Any, 
     tags = ("00100020", patients.STUDIES, patients.SERIES, patients.INSTANCES)
     return [
         tuple((item[tag].get("Value") or [None])[0] if tag in item else None for tag in tags)
-        for item in patients.found(archive.db, asked)
+        for item in patients.found(archive.db, WHOLE, asked)
     ]
 
 
@@ -52,7 +53,7 @@ def test_one_result_a_patient_with_all_there_is_of_him(archive: Archive) -> None
 
 def test_nothing_of_a_study_is_told(archive: Archive) -> None:
     fill(archive)
-    [item] = patients.found(archive.db, Query(Level.STUDY, (Match(("00100020",), "A"),), include="all"))
+    [item] = patients.found(archive.db, WHOLE, Query(Level.STUDY, (Match(("00100020",), "A"),), include="all"))
     assert {tag[:4] for tag in item} == {"0008", "0010", "0020"} and "0020000D" not in item
     assert item["00100010"]["Value"] == [{"Alphabetic": "Amie^Lea"}], "as the newest study has it"
     assert item["00080056"]["Value"] == ["ONLINE"]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import query
 from lamelle.archive.query import Level, Match, Query, search
 from lamelle.archive.store import Archive
@@ -44,7 +45,7 @@ def test_no_standard_key_scans(
     asked: list[tuple[str, Any]] = []
     remember = lambda conn, cursor, statement, parameters, *rest: asked.append((statement, parameters))  # noqa: E731
     sa.event.listen(archive.db.engine, "before_cursor_execute", remember)
-    search(archive.db, Query(Level.STUDY, (Match((tag,), value),), limit=1))
+    search(archive.db, WHOLE, Query(Level.STUDY, (Match((tag,), value),), limit=1))
     sa.event.remove(archive.db.engine, "before_cursor_execute", remember)
     plans = []
     with archive.db.read() as conn:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import lifecycle, query
 from lamelle.archive.query import Level, Match, Page, Query, found, search
 from lamelle.archive.store import Archive
@@ -19,7 +20,7 @@ def asked(level: str, **options: object) -> Query:
 
 
 def find(archive: Archive, level: str, **options: object) -> Page:
-    return search(archive.db, asked(level, **options))
+    return search(archive.db, WHOLE, asked(level, **options))
 
 
 @pytest.fixture
@@ -59,20 +60,20 @@ def test_found_goes_through_the_same_items(
 ) -> None:
     monkeypatch.setattr(query, "CHUNK", 2)
     items = find(filled, level, **options).items
-    assert items and list(found(filled.db, asked(level, **options))) == items
+    assert items and list(found(filled.db, WHOLE, asked(level, **options))) == items
 
 
 def test_found_leaves_out_what_is_deleted_meanwhile(filled: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query, "CHUNK", 2)
-    items = found(filled.db, asked("study"))
+    items = found(filled.db, WHOLE, asked("study"))
     seen = [next(items)["00200010"]["Value"][0]]
-    lifecycle.delete(filled.db, filled.blobs, filled.clock, uid_from("study", "4"), grace_s=60)
+    lifecycle.delete(filled.db, filled.blobs, filled.clock, WHOLE, uid_from("study", "4"), grace_s=60)
     assert seen + [item["00200010"]["Value"][0] for item in items] == ["9", "5", "3", "2", "1"]
 
 
 def test_found_says_what_is_wrong_at_once(filled: Archive) -> None:
     with pytest.raises(Invalid, match="one value or a range"):
-        found(filled.db, asked("study", keys={"00080020": "May"}))
+        found(filled.db, WHOLE, asked("study", keys={"00080020": "May"}))
 
 
 def test_the_beginning_of_one_value_is_read_in_its_own_index(filled: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +178,7 @@ def test_a_renamed_lead_is_found_by_its_name_only(archive: Archive) -> None:
 
 def test_a_key_twice_is_an_error(archive: Archive) -> None:
     with pytest.raises(Invalid, match="twice"):
-        search(archive.db, Query(Level.STUDY, (Match(("00100020",), "1"), Match(("00100020",), "2"))))
+        search(archive.db, WHOLE, Query(Level.STUDY, (Match(("00100020",), "1"), Match(("00100020",), "2"))))
 
 
 def test_values_of_every_charset(archive: Archive) -> None:

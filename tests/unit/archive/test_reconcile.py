@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import catalogue
 from lamelle.archive.reconcile import catalogue_fingerprint, rebuild, verify
 from lamelle.archive.store import Archive, ArchiveSettings
@@ -134,7 +135,7 @@ def test_of_two_blobs_under_one_uid_the_later_is_filed_and_the_other_told(archiv
     os.utime(failed, (1, 1))
     report = rebuild(archive.db, archive.blobs)
     assert [Path(key).name for key in report.orphaned] == [failed.name]
-    [ref] = archive.retrieve.instances(dataset().StudyInstanceUID)
+    [ref] = archive.retrieve.instances(WHOLE, dataset().StudyInstanceUID)
     assert b"".join(archive.retrieve.stream(ref)) == kept
 
 

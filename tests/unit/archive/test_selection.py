@@ -2,6 +2,7 @@
 
 import pytest
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import lifecycle, selection
 from lamelle.archive.selection import Wanted
 from lamelle.archive.store import Archive
@@ -22,8 +23,8 @@ def fill(archive: Archive) -> None:
 
 
 def numbers(archive: Archive, wanted: Wanted) -> list[tuple[str, int | None]]:
-    found = selection.select(archive.db, wanted)
-    return [(ref.study_uid, ref.number) for ref in selection.refs(archive.db, found.ids) if ref is not None]
+    found = selection.select(archive.db, WHOLE, wanted)
+    return [(ref.study_uid, ref.number) for ref in selection.refs(archive.db, WHOLE, found.ids) if ref is not None]
 
 
 def test_names_at_every_level(archive: Archive) -> None:
@@ -43,13 +44,13 @@ def test_names_at_every_level(archive: Archive) -> None:
 
 def test_kinds_are_counted(archive: Archive) -> None:
     fill(archive)
-    found = selection.select(archive.db, Wanted(patient_ids=("P1", "P3")))
+    found = selection.select(archive.db, WHOLE, Wanted(patient_ids=("P1", "P3")))
     assert found.kinds == {(CT, EXPLICIT_LITTLE): 5, (SLIDE, JPEG_BASELINE): 1} and len(found) == 6
 
 
 def test_what_is_deleted_meanwhile_leaves_a_gap(archive: Archive) -> None:
     fill(archive)
-    found = selection.select(archive.db, Wanted(study_uids=(uid_from("study", "1"),)))
+    found = selection.select(archive.db, WHOLE, Wanted(study_uids=(uid_from("study", "1"),)))
     names = uid_from("study", "1"), uid_from("series", "1", "1"), uid_from("instance", "1", "1", "2")
-    lifecycle.delete(archive.db, archive.blobs, archive.clock, *names)
-    assert [ref and ref.number for ref in selection.refs(archive.db, found.ids)] == [1, 1, None, 3]
+    lifecycle.delete(archive.db, archive.blobs, archive.clock, WHOLE, *names)
+    assert [ref and ref.number for ref in selection.refs(archive.db, WHOLE, found.ids)] == [1, 1, None, 3]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from lamelle.access.model import WHOLE
 from lamelle.archive.settings import ArchiveSettings
 from lamelle.archive.store import Archive
 from lamelle.base.ids import uid_from
@@ -58,13 +59,13 @@ def test_fetch_and_send(other: Node, tmp_path: Path) -> None:
     assert "2 completed, 0 with warnings, 0 failed" in run("get", "OTHER", "--study", STUDY)
     ours = Archive.open(ArchiveSettings(tmp_path / "ours", reserve_bytes=0))
     try:
-        assert len(ours.retrieve.instances(STUDY)) == 2
+        assert len(ours.retrieve.instances(WHOLE, STUDY)) == 2
         stored(ours, [instance("3")])
     finally:
         ours.close()
     assert "1 sent" in run("send", "OTHER", "--patient", "P3")
     assert "0 not committed" in run("send", "OTHER", "--study", STUDY, "--commit")
-    assert len(other.archive.retrieve.instances(uid_from("study", "3"))) == 1
+    assert len(other.archive.retrieve.instances(WHOLE, uid_from("study", "3"))) == 1
     run("get", "OTHER", status=2)
 
 

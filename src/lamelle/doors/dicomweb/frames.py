@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lamelle.access.model import WHOLE
 from lamelle.archive.model import InstanceRef
 from lamelle.archive.store import Archive
 from lamelle.base.errors import Invalid, LamelleError, NotFound
@@ -60,7 +61,7 @@ def reader(archive: Archive, ref: InstanceRef, offer: Offer, limit: int) -> Call
 
     Raises: NotAcceptable when one decoded frame is over `limit` bytes.
     """
-    opened = archive.retrieve.opened(ref.study_uid, ref.series_uid, ref.sop_uid)
+    opened = archive.retrieve.opened(WHOLE, ref.study_uid, ref.series_uid, ref.sop_uid)
     if offer.stored:
         return opened.frame
     form = form_of(archive, ref)
@@ -89,7 +90,7 @@ class Frames:
         names = uids(request)
         wanted_numbers = numbers(request.path_params["frames"])
         wanted = self._door.ranges(request)
-        ref = (await run_in_threadpool(self._door.archive.retrieve.instances, *names))[0]
+        ref = (await run_in_threadpool(self._door.archive.retrieve.instances, WHOLE, *names))[0]
         if ref.frames == 0:
             raise NotFound("no_pixels", "the instance has no frames")
         if max(wanted_numbers) > ref.frames:
@@ -222,7 +223,7 @@ class FramesFastPath:
         if place is None:
             return None
         names, number = place
-        opened = self._retrieve.at_hand(*names)
+        opened = self._retrieve.at_hand(WHOLE, *names)
         if opened is None or not 1 <= number <= opened.count:
             return None
         answer = self._answers.find(accept, opened.transfer_syntax)
@@ -269,9 +270,9 @@ class FramesFastPath:
             elif name in (b"range", b"origin"):
                 return False
         try:
-            opened = self._retrieve.at_hand(*names)
+            opened = self._retrieve.at_hand(WHOLE, *names)
             if opened is None:
-                opened = await anyio.to_thread.run_sync(self._retrieve.opened, *names, limiter=self._readers)
+                opened = await anyio.to_thread.run_sync(self._retrieve.opened, WHOLE, *names, limiter=self._readers)
             answer = self._answers.find(accept, opened.transfer_syntax)
             if answer is None or not 1 <= number <= opened.count:
                 return False

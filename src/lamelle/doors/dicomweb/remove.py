@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import lifecycle
 from lamelle.doors.dicomweb.answers import Door, uids
 
@@ -30,6 +31,8 @@ class Remove:
     async def delete(self, request: Request) -> Response:
         archive = self._door.archive
         grace_s = archive.settings.purge_grace_s
-        delete = partial(lifecycle.delete, archive.db, archive.blobs, archive.clock, *uids(request), grace_s=grace_s)
+        delete = partial(
+            lifecycle.delete, archive.db, archive.blobs, archive.clock, WHOLE, *uids(request), grace_s=grace_s
+        )
         await run_in_threadpool(delete)
         return Response(status_code=204)

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import thumbnails
 from lamelle.archive.model import InstanceRef
 from lamelle.base.errors import Invalid, NotFound
@@ -139,7 +140,7 @@ class Rendered:
         names = uids(request)
         asked = wish(_parameters(request), self._door.base(request))
         wanted = self._door.ranges(request)
-        refs = await run_in_threadpool(self._retrieve.instances, *names)
+        refs = await run_in_threadpool(self._retrieve.instances, WHOLE, *names)
         images = [ref for ref in refs if ref.frames > 0 and ref.rows > 0]
         if not images:
             raise NotFound("no_pixels", "the resource has no image to render")
@@ -158,7 +159,7 @@ class Rendered:
         names = uids(request)
         wanted_numbers = numbers(request.path_params["frames"])
         asked = wish(_parameters(request), self._door.base(request))
-        ref = (await run_in_threadpool(self._retrieve.instances, *names))[0]
+        ref = (await run_in_threadpool(self._retrieve.instances, WHOLE, *names))[0]
         if ref.frames == 0 or ref.rows == 0:
             raise NotFound("no_pixels", "the instance has no image to render")
         if max(wanted_numbers) > ref.frames:
@@ -204,10 +205,10 @@ class Rendered:
         study, series, instance = names
         archive = self._door.archive
         if series is None:
-            return thumbnails.of_study(archive, study)
+            return thumbnails.of_study(archive, WHOLE, study)
         if instance is None:
-            return thumbnails.of_series(archive, study, series)
-        return thumbnails.of_instance(archive, study, series, instance, frame)
+            return thumbnails.of_series(archive, WHOLE, study, series)
+        return thumbnails.of_instance(archive, WHOLE, study, series, instance, frame)
 
     def _many(self, request: Request, images: Sequence[InstanceRef], choice: Choice, asked: Wish) -> Response:
         base, kind = self._door.base(request), choice.offer.media_type
@@ -246,7 +247,7 @@ class Rendered:
         limit = self._door.settings.render_tiles
         others = [
             other
-            for other in self._retrieve.instances(ref.study_uid, ref.series_uid)
+            for other in self._retrieve.instances(WHOLE, ref.study_uid, ref.series_uid)
             if other.frames <= limit
             and thumbnails.flavor(other) in {thumbnails.flavor(ref), "THUMBNAIL"}
             and (other.samples, other.photometric, other.sop_class_uid)
@@ -255,7 +256,7 @@ class Rendered:
         return max(others, key=lambda other: other.rows * other.columns * other.frames, default=ref)
 
     def _drawn(self, ref: InstanceRef, wanted: Sequence[int], kind: str, asked: Wish) -> bytes:
-        opened = self._retrieve.opened(ref.study_uid, ref.series_uid, ref.sop_uid)
+        opened = self._retrieve.opened(WHOLE, ref.study_uid, ref.series_uid, ref.sop_uid)
         syntax = opened.transfer_syntax
         looks = [self._looks.get(ref, number) for number in wanted]
         samples = [

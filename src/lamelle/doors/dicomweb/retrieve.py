@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from lamelle.access.model import WHOLE
 from lamelle.archive.model import InstanceRef
 from lamelle.base.errors import LamelleError, NotFound
 from lamelle.dicom import transcode, transfer
@@ -56,7 +57,7 @@ class Retrieve:
         """Part 10 files, whole."""
         names = uids(request)
         wanted = self._door.ranges(request)
-        refs = await run_in_threadpool(self._retrieve.instances, *names)
+        refs = await run_in_threadpool(self._retrieve.instances, WHOLE, *names)
         one = names[2] is not None
         chosen: list[tuple[InstanceRef, Choice]] = []
         refused: list[NotAcceptable] = []
@@ -104,7 +105,7 @@ class Retrieve:
         return [transcode.explicit_little(b"".join(self._retrieve.stream(ref)), ref.transfer_syntax, encoded)]
 
     def _frames(self, ref: InstanceRef) -> Iterator[bytes]:
-        opened = self._retrieve.opened(ref.study_uid, ref.series_uid, ref.sop_uid)
+        opened = self._retrieve.opened(WHOLE, ref.study_uid, ref.series_uid, ref.sop_uid)
         for number in range(1, ref.frames + 1):
             yield opened.frame(number)
 
@@ -136,7 +137,7 @@ class Retrieve:
         names = uids(request)
         choice = negotiate.choose(self._door.ranges(request), negotiate.JSON_OR_XML, one=True)
         base = self._door.base(request)
-        found = self._retrieve.metadata(*names)
+        found = self._retrieve.metadata(WHOLE, *names)
         # The first one is read now: an absent study is still a 404.
         first = await run_in_threadpool(next, found, None)
         if first is None:
@@ -154,7 +155,7 @@ class Retrieve:
         """One bulk value by the path that metadata gives."""
         names = uids(request)
         path = request.path_params["path"].upper()
-        refs = await run_in_threadpool(self._retrieve.instances, *names)
+        refs = await run_in_threadpool(self._retrieve.instances, WHOLE, *names)
         if path in _PIXEL_PATHS:
             return await self._pixels(request, refs)
         place = await run_in_threadpool(self._retrieve.bulk, refs[0], path)
@@ -172,7 +173,7 @@ class Retrieve:
 
     async def pixeldata(self, request: Request) -> Response:
         """Pixel data: native as one value, compressed a part for each frame."""
-        refs = await run_in_threadpool(self._retrieve.instances, *uids(request))
+        refs = await run_in_threadpool(self._retrieve.instances, WHOLE, *uids(request))
         return await self._pixels(request, refs)
 
     async def _pixels(self, request: Request, refs: list[InstanceRef]) -> Response:

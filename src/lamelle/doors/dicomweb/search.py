@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import query
 from lamelle.archive.query import Level, Match, Query
 from lamelle.archive.results import RETRIEVE_URL, Item
@@ -57,7 +58,7 @@ class Search:
         asked = parsed(request.query_params.multi_items(), level, request.path_params, settings.max_results)
         choice = negotiate.choose(self._door.ranges(request), negotiate.JSON_OR_XML, one=True)
         archive = self._door.archive
-        page = await run_in_threadpool(query.search, archive.db, asked, scan_limit=archive.settings.scan_limit)
+        page = await run_in_threadpool(query.search, archive.db, WHOLE, asked, scan_limit=archive.settings.scan_limit)
         base = self._door.base(request)
         headers = {"cache-control": "private, no-cache"}
         if page.remaining > 0:

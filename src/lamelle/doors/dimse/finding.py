@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import patients, query
 from lamelle.doors.dimse import datasets, identifiers
 from lamelle.doors.dimse.association import Aborted, Association, Message
@@ -40,7 +41,7 @@ def _found(node: Node, asked: Identifier, options: Options, limit: int) -> Itera
     archive = node.archive
     wanted = identifiers.query(asked, options, limit)
     find_all = patients.found if asked.rank is Rank.PATIENT else query.found
-    return find_all(archive.db, wanted, scan_limit=archive.settings.scan_limit)
+    return find_all(archive.db, WHOLE, wanted, scan_limit=archive.settings.scan_limit)
 
 
 def cancelled(association: Association, command: Command) -> bool:

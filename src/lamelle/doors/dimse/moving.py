@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import selection
 from lamelle.archive.selection import Selection
 from lamelle.base.errors import NotFound
@@ -86,7 +87,7 @@ def get(node: Node, association: Association, message: Message) -> None:
     sender = Sender(node.archive, association, elsewhere=lambda other: ended.append(finding.cancels(other, command)))
 
     def sent() -> Generator[Sent, None, None]:
-        for ref in selection.refs(node.archive.db, chosen.ids):
+        for ref in selection.refs(node.archive.db, WHOLE, chosen.ids):
             yield Sent("", Status.NO_SUCH_INSTANCE, "deleted meanwhile") if ref is None else sender.send(ref)
 
     _perform(association, message, chosen, sent(), lambda: any(ended) or finding.cancelled(association, command))
@@ -97,7 +98,7 @@ def _chosen(node: Node, message: Message) -> Selection:
     asked = identifiers.read(message.read(), context.transfer_syntax, context.abstract_syntax)
     relational = Options.of(context.information).relational
     wanted = identifiers.wanted(asked, context.abstract_syntax, relational=relational)
-    return selection.select(node.archive.db, wanted)
+    return selection.select(node.archive.db, WHOLE, wanted)
 
 
 def _perform(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import selection
 from lamelle.archive.model import InstanceRef
 from lamelle.archive.selection import Kind
@@ -143,7 +144,7 @@ def each(
     for number, (classes, proposals) in enumerate(plans(kinds)):
         run = _Run(node, peer, proposals, originator or Originator())
         try:
-            for ref in selection.refs(node.archive.db, ids):
+            for ref in selection.refs(node.archive.db, WHOLE, ids):
                 if ref is None:
                     if number == 0:
                         yield Sent("", Status.NO_SUCH_INSTANCE, "deleted meanwhile")

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
+from lamelle.access.model import WHOLE
 from lamelle.archive.model import instance_key
 from lamelle.archive.store import Archive
 from lamelle.base.errors import NotFound, Unavailable
@@ -76,7 +77,7 @@ def _holds_slide(archive: Archive, taken: Taken) -> bool:
     if taken.study_uid is None or taken.series_uid is None:
         return False
     try:
-        refs = archive.retrieve.instances(taken.study_uid, taken.series_uid)
+        refs = archive.retrieve.instances(WHOLE, taken.study_uid, taken.series_uid)
     except NotFound:
         return False
     blobs = [(ref.size, archive.blobs.stat(ref.key)) for ref in refs]

@@ -4,6 +4,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import arrivals, glance
 from lamelle.archive.arrivals import Arrival, Aside
 from lamelle.archive.query import Level, Query, search
@@ -21,8 +22,8 @@ def router(archive: Archive) -> APIRouter:
 
     @routes.get("/imports")
     def imports() -> ImportPage:
-        found = [_received(archive, arrival) for arrival in arrivals.recent(archive.db, RECENT)]
-        aside = [_item(item) for item in arrivals.put_aside(archive.db, ASIDE)]
+        found = [_received(archive, arrival) for arrival in arrivals.recent(archive.db, WHOLE, RECENT)]
+        aside = [_item(item) for item in arrivals.put_aside(archive.db, WHOLE, ASIDE)]
         return ImportPage(recent=[study for study in found if study], aside=aside)
 
     return routes
@@ -30,8 +31,10 @@ def router(archive: Archive) -> APIRouter:
 
 def _received(archive: Archive, arrival: Arrival) -> ReceivedStudy | None:
     """None when the study was deleted in between."""
-    found = search(archive.db, Query(Level.STUDY, study_uid=arrival.study_uid, include=studies.STUDY, limit=1)).items
-    series = glance.series_of(archive.db, [arrival.study_uid])[arrival.study_uid]
+    found = search(
+        archive.db, WHOLE, Query(Level.STUDY, study_uid=arrival.study_uid, include=studies.STUDY, limit=1)
+    ).items
+    series = glance.series_of(archive.db, WHOLE, [arrival.study_uid])[arrival.study_uid]
     if not found or not series:
         return None
     shown = studies.series_item(series[0])

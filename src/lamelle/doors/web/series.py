@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import thumbnails
 from lamelle.archive.store import Archive
 from lamelle.dicom.slide import first, inside, values
@@ -18,13 +19,13 @@ def router(archive: Archive) -> APIRouter:
     @routes.get("/series/{series_uid}/thumbnail", response_class=Response)
     def thumbnail(series_uid: str) -> Response:
         """A JPEG of at most 512 pixels a side, never from a label or overview."""
-        data = thumbnails.of_series(archive, reading.study_of(archive, series_uid), series_uid)
+        data = thumbnails.of_series(archive, WHOLE, reading.study_of(archive, series_uid), series_uid)
         return Response(data, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
     @routes.get("/series/{series_uid}/file", response_class=StreamingResponse)
     def file(series_uid: str) -> StreamingResponse:
         """The first Part 10 file of a series, to save or to open with another program."""
-        ref = archive.retrieve.instances(reading.study_of(archive, series_uid), series_uid)[0]
+        ref = archive.retrieve.instances(WHOLE, reading.study_of(archive, series_uid), series_uid)[0]
         headers = {"content-disposition": f'attachment; filename="{ref.sop_uid}.dcm"', "content-length": str(ref.size)}
         return StreamingResponse(archive.retrieve.stream(ref), media_type="application/dicom", headers=headers)
 

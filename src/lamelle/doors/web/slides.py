@@ -15,6 +15,7 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import glance
 from lamelle.archive.store import Archive
 from lamelle.dicom import slide as model
@@ -64,7 +65,7 @@ class Slides:
             return now
         found = self._kept.get(series_uid)
         study_uid = study_uid or (found.study_uid if found else reading.study_of(self._archive, series_uid))
-        digests = tuple(ref.digest for ref in self._archive.retrieve.instances(study_uid, series_uid))
+        digests = tuple(ref.digest for ref in self._archive.retrieve.instances(WHOLE, study_uid, series_uid))
         if found and found.digests == digests:
             found = replace(found, read_at=time.monotonic())
         else:
@@ -103,7 +104,7 @@ def described(archive: Archive, settings: WebSettings, series_uid: str) -> Slide
 
 
 def _slides_in(archive: Archive, study_uid: str) -> int:
-    series = glance.series_of(archive.db, [study_uid])[study_uid]
+    series = glance.series_of(archive.db, WHOLE, [study_uid])[study_uid]
     return sum(reading.kind(each.sop_class_uid, each.modality) == "slide" for each in series)
 
 

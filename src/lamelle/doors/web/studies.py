@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter
 from fastapi import Query as Parameter
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import glance
 from lamelle.archive.glance import SeriesGlance
 from lamelle.archive.query import Level, Match, Page, Query, search
@@ -60,13 +61,13 @@ def router(archive: Archive, settings: WebSettings) -> APIRouter:
     @routes.get("/studies/{study_uid}")
     def study(study_uid: str) -> Study:
         labels = "label" in rights(settings)
-        found = search(archive.db, Query(Level.STUDY, study_uid=study_uid, include=STUDY, limit=1)).items
+        found = search(archive.db, WHOLE, Query(Level.STUDY, study_uid=study_uid, include=STUDY, limit=1)).items
         if not found:
             raise NotFound("no_such_study", "no study by that UID")
         ds = found[0]
         cards = [
             card(slides, study_uid, item, labels=labels)
-            for item in glance.series_of(archive.db, [study_uid])[study_uid]
+            for item in glance.series_of(archive.db, WHOLE, [study_uid])[study_uid]
         ]
         return Study(
             uid=study_uid,
@@ -94,7 +95,7 @@ def page(
     archive: Archive, matches: tuple[Match, ...], limit: int, offset: int
 ) -> tuple[list[dict[str, Any]], int, bool]:
     """Studies of one page, how many there are, and whether that is all."""
-    found = search(archive.db, Query(Level.STUDY, matches, include=STUDY, limit=limit, offset=offset))
+    found = search(archive.db, WHOLE, Query(Level.STUDY, matches, include=STUDY, limit=limit, offset=offset))
     return found.items, offset + len(found.items) + found.remaining, found.exact
 
 
@@ -120,7 +121,7 @@ def anywhere(
         uid = str(first(ds, "0020000D"))
         if uid not in merged:
             query = Query(Level.STUDY, matches, study_uid=uid, include=STUDY, limit=1)
-            merged.update((uid, study) for study in search(archive.db, query).items)
+            merged.update((uid, study) for study in search(archive.db, WHOLE, query).items)
     newest = sorted(merged.values(), key=lambda ds: (reading.day(ds, "00080020") or "", reading.text(ds, "00080030")))
     newest.reverse()
     return newest[offset : offset + limit], len(newest), whole and not found.remaining
@@ -129,14 +130,14 @@ def anywhere(
 def _attempt(archive: Archive, query: Query) -> Page:
     """A word that is no valid value of an attribute, or too common without an index, finds nothing there."""
     try:
-        return search(archive.db, query)
+        return search(archive.db, WHOLE, query)
     except (Invalid, TooLarge):
         return Page([], 0)
 
 
 def with_series(archive: Archive, studies: Sequence[dict[str, Any]]) -> list[StudyItem]:
     """Each study with its series."""
-    series = glance.series_of(archive.db, [str(first(ds, "0020000D")) for ds in studies])
+    series = glance.series_of(archive.db, WHOLE, [str(first(ds, "0020000D")) for ds in studies])
     return [_item(ds, series[str(first(ds, "0020000D"))]) for ds in studies]
 
 

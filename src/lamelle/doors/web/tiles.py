@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lamelle.access.model import WHOLE
 from lamelle.archive.retrieve import OpenInstance
 from lamelle.archive.store import Archive
 from lamelle.base.errors import Invalid, LamelleError, NotFound
@@ -174,7 +175,7 @@ class Tiles:
         )
         if len(pieces) != 1 or not self._plain.get(image.sop_uid):
             return self._rendered.get(wanted)
-        opened = self._archive.retrieve.at_hand(known.study_uid, wanted.series_uid, pieces[0].sop_uid)
+        opened = self._archive.retrieve.at_hand(WHOLE, known.study_uid, wanted.series_uid, pieces[0].sop_uid)
         data = None if opened is None else opened.frame_now(pieces[0].frame)
         return None if data is None else for_browsers(bytes(data), image.photometric)
 
@@ -215,7 +216,7 @@ class Tiles:
         return render.encoded([render.within(canvas, WHOLE_SIDE)], "image/jpeg")
 
     def _open(self, known: Known, series_uid: str, sop_uid: str) -> OpenInstance:
-        return self._archive.retrieve.opened(known.study_uid, series_uid, sop_uid)
+        return self._archive.retrieve.opened(WHOLE, known.study_uid, series_uid, sop_uid)
 
     def _as_stored(self, opened: OpenInstance, frame: int, image: Image) -> bytes | None:
         if opened.transfer_syntax not in {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}:
@@ -279,7 +280,7 @@ class Tiles:
 
     def _read_look(self, study_uid: str, series_uid: str, sop_uid: str) -> render.Look:
         return render.look(
-            self._archive.retrieve.header(self._archive.retrieve.opened(study_uid, series_uid, sop_uid).ref)
+            self._archive.retrieve.header(self._archive.retrieve.opened(WHOLE, study_uid, series_uid, sop_uid).ref)
         )
 
     def _find_window(self, study_uid: str, series_uid: str, pyramid: Pyramid, path: str) -> render.Window | None:
@@ -289,7 +290,7 @@ class Tiles:
         for row in range(min(pyramid.levels[level].rows, 4)):
             for column in range(min(pyramid.levels[level].columns, WINDOW_TILES // 4)):
                 for piece in pyramid.tile(level, column, row, 0, path)[1]:
-                    opened = self._archive.retrieve.opened(study_uid, series_uid, piece.sop_uid)
+                    opened = self._archive.retrieve.opened(WHOLE, study_uid, series_uid, piece.sop_uid)
                     form = self._look(study_uid, series_uid, piece.sop_uid).form
                     found.append(pixels.decode(opened.frame(piece.frame), opened.transfer_syntax, form).ravel())
         if not found:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pydicom
 from sqlalchemy.exc import OperationalError
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import disk, lifecycle
 from lamelle.archive.blobstores.files import FileStore
 from lamelle.archive.ingest import Ingest, Reception
@@ -122,13 +123,13 @@ def _new(worker: int, turn: int, number: int, choice: random.Random) -> bytes:
 def _delete(archive: Archive, notes: Notebook, study: str) -> None:
     uid = str(dataset(study).StudyInstanceUID)
     try:
-        gone = [ref.sop_uid for ref in archive.retrieve.instances(uid)]
+        gone = [ref.sop_uid for ref in archive.retrieve.instances(WHOLE, uid)]
     except NotFound:  # acknowledged, and not there: the check will tell
         return
     for sop in gone:
         notes.note(f"deleting {sop} -")
     try:
-        lifecycle.delete(archive.db, archive.blobs, archive.clock, uid)
+        lifecycle.delete(archive.db, archive.blobs, archive.clock, WHOLE, uid)
     except Unavailable:  # it may have happened or not
         return
     for sop in gone:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import catalogue
 from lamelle.archive.reconcile import rebuild, verify
 from lamelle.archive.store import Archive, ArchiveSettings
@@ -155,7 +156,7 @@ def visible(archive: Archive) -> dict[str, str]:
     with archive.db.read() as conn:
         studies = list(conn.execute(sa.select(catalogue.study.c.uid)).scalars())
     for study in studies:
-        for ref in archive.retrieve.instances(study):
+        for ref in archive.retrieve.instances(WHOLE, study):
             digest = hashlib.sha256()
             for chunk in archive.retrieve.stream(ref):
                 digest.update(chunk)

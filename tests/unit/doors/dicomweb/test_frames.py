@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lamelle.access.model import WHOLE
 from lamelle.archive.blobstores.files import FileReader
 from lamelle.archive.retrieve import Retrieve
 from lamelle.archive.store import Archive, ArchiveSettings
@@ -29,7 +30,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 
 def get(archive: Archive, *numbers: int) -> list[tuple[int, bytes]]:
     """Status and body of these frames, asked one after the other on one event loop."""
-    [ref] = archive.retrieve.instances(uid_from("study", "1"))
+    [ref] = archive.retrieve.instances(WHOLE, uid_from("study", "1"))
     path = f"/dicomweb/studies/{ref.study_uid}/series/{ref.series_uid}/instances/{ref.sop_uid}/frames"
     found: list[tuple[int, bytes]] = []
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import commitment as requests
 from lamelle.archive import forwarding as queues
 from lamelle.archive.commitment import Reference
@@ -156,8 +157,8 @@ def test_a_queue_goes_out_in_one_association(
     done(sending)
     forwarding.drain(sending, {"to": "OTHER", "failures": 0})
     assert waiting(sending) == [] and jobs_of(sending) == [] and network.count == 1
-    assert len(other.archive.retrieve.instances(uid_from("study", "1"))) == 5
-    assert len(other.archive.retrieve.instances(uid_from("study", "2"))) == 1
+    assert len(other.archive.retrieve.instances(WHOLE, uid_from("study", "1"))) == 5
+    assert len(other.archive.retrieve.instances(WHOLE, uid_from("study", "2"))) == 1
 
 
 def test_a_destination_that_is_off_is_tried_later(sending: Node, clock: SetClock, make: Callable[..., Node]) -> None:
@@ -212,7 +213,7 @@ def test_a_stop_in_the_middle_repeats_only_what_was_not_answered(
     before = count[0]
     forwarding.drain(sending, {"to": "OTHER", "failures": 1})
     assert waiting(sending) == [] and before == 4
-    assert len(other.archive.retrieve.instances(uid_from("study", "1"))) == 5
+    assert len(other.archive.retrieve.instances(WHOLE, uid_from("study", "1"))) == 5
 
 
 def test_a_node_that_stops_leaves_the_rest_in_the_queue(sending: Node, other: Node) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import lifecycle, selection
 from lamelle.archive.selection import Wanted
 from lamelle.base.errors import LamelleError
@@ -31,15 +32,15 @@ def fill(node: Node) -> None:
 
 
 def kept(node: Node) -> set[str]:
-    found = selection.select(node.archive.db, Wanted(study_uids=(uid_from("study", "1"),)))
-    return {ref.sop_uid for ref in selection.refs(node.archive.db, found.ids) if ref is not None}
+    found = selection.select(node.archive.db, WHOLE, Wanted(study_uids=(uid_from("study", "1"),)))
+    return {ref.sop_uid for ref in selection.refs(node.archive.db, WHOLE, found.ids) if ref is not None}
 
 
 def same(one: Node, two: Node) -> bool:
     """Both have the same data sets."""
     study = uid_from("study", "1")
-    return [r.digest for r in one.archive.retrieve.instances(study)] == [
-        r.digest for r in two.archive.retrieve.instances(study)
+    return [r.digest for r in one.archive.retrieve.instances(WHOLE, study)] == [
+        r.digest for r in two.archive.retrieve.instances(WHOLE, study)
     ]
 
 
@@ -128,7 +129,7 @@ def test_getting_takes_into_the_archive(node: Node, other: Node) -> None:
 def send(node: Node, wanted: Wanted) -> list[Sent]:
     peer = node.settings.peer("OTHER")
     assert peer is not None
-    chosen = selection.select(node.archive.db, wanted)
+    chosen = selection.select(node.archive.db, WHOLE, wanted)
     return list(sending.each(node, peer, chosen.ids, chosen.kinds))
 
 
@@ -160,9 +161,9 @@ def test_uncompressed_instances_are_written_as_the_peer_reads_them(
     accept_only(monkeypatch, takes)
     [sent] = send(node, Wanted(patient_ids=("P1",)))
     assert sent.ok, sent
-    [ref] = other.archive.retrieve.instances(uid_from("study", "1"))
+    [ref] = other.archive.retrieve.instances(WHOLE, uid_from("study", "1"))
     assert ref.transfer_syntax == takes
-    frame = other.archive.retrieve.opened(ref.study_uid, ref.series_uid, ref.sop_uid).frame(1)
+    frame = other.archive.retrieve.opened(WHOLE, ref.study_uid, ref.series_uid, ref.sop_uid).frame(1)
     assert frame == bytes(range(32)), "the same pixels"
 
 
@@ -180,11 +181,13 @@ def test_compressed_instances_are_never_encoded_anew(node: Node, other: Node, mo
 
 def test_what_is_deleted_or_lost_meanwhile_fails_alone(node: Node, other: Node) -> None:
     fill(node)
-    found = selection.select(node.archive.db, Wanted(patient_ids=("P1",)))
+    found = selection.select(node.archive.db, WHOLE, Wanted(patient_ids=("P1",)))
     study, series = uid_from("study", "1"), uid_from("series", "1", "1")
     archive = node.archive
-    lifecycle.delete(archive.db, archive.blobs, archive.clock, study, series, uid_from("instance", "1", "1", "2"))
-    lost = archive.retrieve.instances(study, series, uid_from("instance", "1", "1", "3"))[0]
+    lifecycle.delete(
+        archive.db, archive.blobs, archive.clock, WHOLE, study, series, uid_from("instance", "1", "1", "2")
+    )
+    lost = archive.retrieve.instances(WHOLE, study, series, uid_from("instance", "1", "1", "3"))[0]
     archive.blobs.delete(lost.key)
     peer = node.settings.peer("OTHER")
     assert peer is not None

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import query
 from lamelle.archive.query import Level
 from lamelle.archive.settings import ArchiveSettings
@@ -70,6 +71,8 @@ def test_the_same_keys_find_the_same(
         item[tag] = identifiers.element(tag, value)
     data = datasets.write(item, transfer.IMPLICIT_LITTLE, utf8=utf8)
     asked = identifiers.read(data, transfer.IMPLICIT_LITTLE, STUDY_ROOT + FIND)
-    found = query.found(archive.db, identifiers.query(asked, Options(fuzzy=fuzzy), 1000))
+    found = query.found(archive.db, WHOLE, identifiers.query(asked, Options(fuzzy=fuzzy), 1000))
     answers = [identifiers.answer(asked, one, "US") for one in found]
-    assert [one[UNIQUE[rank]] for one in answers] == [one[UNIQUE[rank]] for one in query.search(archive.db, web).items]
+    assert [one[UNIQUE[rank]] for one in answers] == [
+        one[UNIQUE[rank]] for one in query.search(archive.db, WHOLE, web).items
+    ]

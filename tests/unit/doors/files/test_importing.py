@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import imports
 from lamelle.archive.store import Archive
 from lamelle.base.errors import NotFound, Unavailable
@@ -228,9 +229,9 @@ def test_an_import_killed_in_the_middle_is_resumed(archive: Archive, settings: F
         os.kill(importer.pid, signal.SIGKILL)
         importer.wait()
         os.close(ours)
-    assert len(archive.retrieve.instances(uid_from("first"))) == 3
+    assert len(archive.retrieve.instances(WHOLE, uid_from("first"))) == 3
     with pytest.raises(NotFound):
-        archive.retrieve.instances(uid_from("second"))
+        archive.retrieve.instances(WHOLE, uid_from("second"))
     path.write_bytes(slide("second"))
     assert counts(import_paths(archive, settings, [inbox])) == {"known": 1, "stored": 2}
-    assert len(archive.retrieve.instances(uid_from("second"))) == 3
+    assert len(archive.retrieve.instances(WHOLE, uid_from("second"))) == 3

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import imports
 from lamelle.archive.imports import Seen, State
 from lamelle.archive.store import Archive
@@ -33,7 +34,7 @@ def put(path: Path, data: bytes) -> Path:
 
 def kept(archive: Archive, study: str) -> int:
     try:
-        return len(archive.retrieve.instances(uid_from(study)))
+        return len(archive.retrieve.instances(WHOLE, uid_from(study)))
     except NotFound:
         return 0
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import imports
 from lamelle.archive.imports import State
 from lamelle.archive.store import Archive
@@ -235,7 +236,7 @@ def test_facts_that_dicom_forbids_refuse_the_slide_not_the_watcher(watch: Watch,
     watcher = watch(pattern="(?P<accession_number>.+)")
     assert [states(watcher.poll()) for _ in range(2)] == [[], ["refused"]]
     with pytest.raises(NotFound):
-        archive.retrieve.instances(uid_from("case"))
+        archive.retrieve.instances(WHOLE, uid_from("case"))
 
 
 def test_what_is_no_slide_is_left_alone(watch: Watch, inbox: Path, archive: Archive) -> None:

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from lamelle.access.decide import TABLE
+from lamelle.access.model import WHOLE
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.base.ids import uid_from
 from lamelle.doors import web
@@ -126,7 +127,7 @@ def test_a_tile_is_the_stored_frame(ask: Ask, archive: Archive) -> None:
     version = ask(f"/api/slides/{SERIES}").json()["version"]
     answer = ask(f"/api/slides/{SERIES}/levels/0/tiles/2/1?z=1&v={version}")
     name = uid_from("study", "biopsy"), SERIES, uid_from("instance", "biopsy", "a", "1")
-    assert answer.content == archive.retrieve.opened(*name).frame(48 + 8 + 3)
+    assert answer.content == archive.retrieve.opened(WHOLE, *name).frame(48 + 8 + 3)
     assert answer.headers["content-type"] == "image/jpeg"
     assert "immutable" in answer.headers["cache-control"]
     assert "immutable" not in ask(f"/api/slides/{SERIES}/levels/0/tiles/2/1?v=old").headers["cache-control"]

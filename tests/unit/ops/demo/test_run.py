@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from lamelle.access.model import WHOLE
 from lamelle.base.errors import Unavailable
 from lamelle.ops import wiring
 from lamelle.ops.config import Settings
@@ -41,7 +42,7 @@ def test_what_is_drawn_is_stored(folder: Path) -> None:
     archive = wiring.opened(settings(folder))
     try:
         (part,) = generate.parts("small")
-        assert len(archive.retrieve.instances(cases.THORAX.study_uid)) == 4
+        assert len(archive.retrieve.instances(WHOLE, cases.THORAX.study_uid)) == 4
         assert part.name == "26R07731"
     finally:
         archive.close()
