@@ -41,13 +41,13 @@ def spooled(node: Node) -> list[Path]:
 
 def workers(node: Node) -> list[psutil.Process]:
     found = psutil.Process(node.process.pid).children()
-    return [child for child in found if child.is_running() and "worker" in _command(child)]
+    return [child for child in found if child.is_running() and _name(child) == "lamelle worker"]
 
 
-def _command(process: psutil.Process) -> list[str]:
+def _name(process: psutil.Process) -> str:
     with contextlib.suppress(psutil.NoSuchProcess):
-        return list(process.cmdline())
-    return []
+        return str(process.name())
+    return ""
 
 
 def healthy(node: Node) -> bool:

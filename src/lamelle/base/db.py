@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,8 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema to this version; several processes may call it at once."""
+        if self._is_current():
+            return
         from alembic import command
         from alembic.config import Config
 
@@ -124,6 +127,16 @@ class Database:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    def _is_current(self) -> bool:
+        """Whether nothing is to be done, asked without the weight of Alembic."""
+        room, _, folder = self._migrations.partition(":")
+        names = [path.name for path in (files(room) / folder / "versions").iterdir()]
+        newest = max(name.partition("_")[0] for name in names if name.endswith(".py") and name[0].isdigit())
+        with self.read() as connection:
+            if not sa.inspect(connection).has_table("alembic_version"):
+                return False
+            return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalars().all() == [newest]
 
     def close(self) -> None:
         """Give back every connection."""

@@ -11,12 +11,13 @@ import traceback
 from collections.abc import MutableMapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-import prometheus_client
 import structlog
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:  # what counts decides at its import whether processes share their counts
+    import prometheus_client
+    from prometheus_client.registry import Collector
 
 TRUSTED = ("uvicorn", "alembic")
 """Libraries whose messages never quote data; of all others only the place that spoke is logged."""
@@ -91,8 +92,11 @@ class _Forward(logging.Handler):
         )
 
 
-def expose(*collectors: Collector) -> bytes:
+def expose(*collectors: "Collector") -> bytes:
     """All counters in Prometheus' text form, of every worker when they share a folder, and those of `collectors`."""
+    import prometheus_client
+    from prometheus_client.multiprocess import MultiProcessCollector
+
     registry = prometheus_client.CollectorRegistry()
     if SHARED_VARIABLE in os.environ:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
@@ -125,9 +129,16 @@ class Counter:
         """Add `amount` under these label values, which must come from a small fixed set."""
         child = self._children.get(values)
         if child is None:
-            self._metric = self._metric or prometheus_client.Counter(self.name, self.about, self.labels)
-            child = self._children[values] = self._metric.labels(*values) if values else self._metric
+            metric = self._registered()
+            child = self._children[values] = metric.labels(*values) if values else metric
         child.inc(amount)
+
+    def _registered(self) -> "prometheus_client.Counter":
+        if self._metric is None:
+            import prometheus_client
+
+            self._metric = prometheus_client.Counter(self.name, self.about, self.labels)
+        return self._metric
 
 
 class Histogram:
@@ -147,19 +158,22 @@ class Histogram:
         """Record one value under these label values."""
         child = self._children.get(values)
         if child is None:
-            self._metric = self._metric or prometheus_client.Histogram(
-                self.name, self.about, self.labels, buckets=self.buckets
-            )
-            child = self._children[values] = self._metric.labels(*values) if values else self._metric
+            metric = self._registered()
+            child = self._children[values] = metric.labels(*values) if values else metric
         child.observe(value)
 
     def merge(self, counts: Sequence[int], total: float, *values: str) -> None:
         """Record many values at once: how many fell in each bucket (the last: above all), and their sum."""
-        self._metric = self._metric or prometheus_client.Histogram(
-            self.name, self.about, self.labels, buckets=self.buckets
-        )
-        child = self._metric.labels(*values) if values else self._metric
+        metric = self._registered()
+        child = metric.labels(*values) if values else metric
         child._sum.inc(total)  # prometheus-client has no public way to add many; a test compares with observe
         for bucket, count in zip(child._buckets, counts, strict=True):
             if count:
                 bucket.inc(count)
+
+    def _registered(self) -> "prometheus_client.Histogram":
+        if self._metric is None:
+            import prometheus_client
+
+            self._metric = prometheus_client.Histogram(self.name, self.about, self.labels, buckets=self.buckets)
+        return self._metric

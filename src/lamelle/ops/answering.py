@@ -10,7 +10,7 @@ import os
 import resource
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, cast
 
@@ -48,8 +48,8 @@ LOOK_S: Final = 5
 """Between two looks for clients that have gone silent."""
 
 
-def answer(settings: Settings, listener: socket.socket) -> None:
-    """Answer who connects to `listener`, until SIGTERM; requests in flight finish first."""
+def answer(settings: Settings, listener: socket.socket, ready: Callable[[], object] = lambda: None) -> None:
+    """Answer who connects to `listener`, until SIGTERM; requests in flight finish first. `ready`: called before."""
     _allow_many_files()
     application, heads = wiring.application(settings), Heads()
     connections: set[Connection] = set()
@@ -80,6 +80,7 @@ def answer(settings: Settings, listener: socket.socket) -> None:
         callback_notify=look,
         timeout_notify=min(LOOK_S, settings.serve.silence_s),
     )
+    ready()
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -1,7 +1,6 @@
 """The `lamelle` command: parses, calls a room, prints. Exit codes: 0 well, 1 problems found, 2 used wrongly."""
 
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -61,50 +60,11 @@ def serve(
 
 
 @app.command()
-def jobs(
-    data: Data = None,
-    file: File = None,
-    with_parent: Annotated[int | None, typer.Option(hidden=True)] = None,
-) -> None:
+def jobs(data: Data = None, file: File = None) -> None:
     """Run jobs and watched folders without answering requests; `serve` does this by itself."""
     from lamelle.ops import serve as serving
 
-    if with_parent is not None:
-        serving.with_parent(with_parent)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
-    serving.tend(settings_of(data, file), stop)
-
-
-@app.command(hidden=True)
-def worker(
-    listen: Annotated[int, typer.Option(help="Descriptor of the listening socket.")],
-    with_parent: Annotated[int | None, typer.Option(hidden=True)] = None,
-) -> None:
-    """Answer HTTP requests; `serve` starts it."""
-    from lamelle.ops import answering
-    from lamelle.ops import serve as serving
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(0))
-    if with_parent is not None:
-        serving.with_parent(with_parent)
-    with socket.socket(fileno=listen) as listener:
-        answering.answer(settings_of(None, None), listener)
-
-
-@app.command(hidden=True)
-def dimse(
-    listen: Annotated[int, typer.Option(help="Descriptor of the listening socket.")],
-    with_parent: Annotated[int | None, typer.Option(hidden=True)] = None,
-) -> None:
-    """Answer on the DICOM network; `serve` starts it."""
-    from lamelle.ops import serve as serving
-
-    if with_parent is not None:
-        serving.with_parent(with_parent)
-    serving.receive(settings_of(None, None), listen)
+    serving.tend(settings_of(data, file))
 
 
 @app.command(name="import")

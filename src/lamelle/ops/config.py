@@ -289,11 +289,6 @@ def allowed(hint: Any) -> str:
 # -- handing on ------------------------------------------------------------------------------------------------------
 
 
-def to_environment(settings: Settings) -> dict[str, str]:
-    """The same settings as variables, for the processes a server starts; `load` of it gives `settings` again."""
-    return {variable(name): text(value) for name, value in items(settings) if value != default(name)}
-
-
 def items(settings: Settings) -> Iterator[tuple[str, Any]]:
     """Dotted name and effective value of every setting."""
     for name in names():

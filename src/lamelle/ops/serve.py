@@ -1,42 +1,46 @@
-"""`lamelle serve`: the processes of one node, how they start, watch each other and stop.
+"""`lamelle serve`: the processes of one node, what each does, and what must be so before they start.
 
 One parent that listens; N workers that accept on its socket and answer HTTP; N children behind the DICOM port, if there
-is one; a child for jobs and watched folders. A child that died is started again with a growing pause. No process
-outlives its parent. What the processes do is in answering and wiring.
+is one; a child for jobs and watched folders. How children are born, watched and ended is in children; what they do is
+in answering and wiring.
 """
 
-import ctypes
 import fcntl
-import http.client
+import gc
+import importlib
 import ipaddress
 import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO, Final
 
 from lamelle.base import telemetry
 from lamelle.base.errors import Conflict, Denied, LamelleError, Unavailable
 from lamelle.base.folders import make_durably
-from lamelle.ops import config, health, wiring
+from lamelle.ops import children
+from lamelle.ops.children import POLITE, Child, Family, Say
 from lamelle.ops.config import Settings
 
-PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-"""Before each new start of the child that died, so that a broken disk does not become a busy loop."""
-STEADY_S = 10.0
-"""A child that lived this long starts again without a pause."""
+SHARED: Final = (
+    "lamelle.ops.answering",
+    "lamelle.doors.dimse.server",
+    "lamelle.doors.dimse.forwarding",
+    "lamelle.doors.dimse.notifying",
+    "prometheus_client.mmap_dict",
+    "uvloop",
+)
+"""What is imported once for all children: with these comes nearly everything that they need."""
 BACKLOG = 1024
 """Connections that wait to be accepted; those a worker leaves when it dies are taken by the others."""
 GRACE_S = 5.0
 """What a child that stops by itself gets beyond its own time for it."""
-PR_SET_PDEATHSIG = 1
 
 
 def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
@@ -46,60 +50,77 @@ def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
     """
     refuse_open_network(settings)
     with ExitStack() as held_open:
-        held_open.enter_context(held(writable(settings.archive.data_dir)))
+        lock = held_open.enter_context(held(writable(settings.archive.data_dir)))
         held_open.enter_context(_metrics_folder())
         web = held_open.enter_context(listening(settings.serve.host, settings.serve.port))
-        wiring.opened(settings).close()  # migrates, and says what is wrong before any worker starts
-        door = dicom_door(settings)
-        if door is not None:
-            held_open.enter_context(door)
-        os.environ.update(config.to_environment(settings))
-        os.environ.pop(config.FILE_VARIABLE, None)
-        stopping = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda *_: stopping.set())
-        children = [
-            *_behind("worker", web, settings.serve.workers, settings.serve.stop_timeout_s),
-            Supervised(_command("jobs"), settings.serve.stop_timeout_s),
-        ]
-        if door is not None:
-            children += _behind("dimse", door, settings.dimse.workers, settings.serve.stop_timeout_s)
-            announce(f"Lamelle receives DICOM on {_shown(*door.getsockname()[:2])} as {settings.dimse.aet}")
-        for child in children:
-            child.start()
-        port = web.getsockname()[1]
-        threading.Thread(
-            target=_announce_ready, args=(settings.serve.host, port, stopping, announce), daemon=True
-        ).start()
-        stopping.wait()
-        telemetry.log("serve.stopping")
-        for child in children:
-            child.ask_to_stop()
-        for child in children:
-            child.stop()
+        load()
+        children.apart(lambda: _open_once(settings))  # migrates, and says what is wrong before any worker starts
+        dicom = dicom_door(settings)
+        if dicom is not None:
+            held_open.enter_context(dicom)
+            announce(f"Lamelle receives DICOM on {_shown(*dicom.getsockname()[:2])} as {settings.dimse.aet}")
+        where = _shown(settings.serve.host, web.getsockname()[1])
+        private = [thing for thing in (lock, web, dicom) if thing is not None]
+        family = Family(
+            list(_places(settings, web, dicom)), private, lambda: announce(f"Lamelle listens on http://{where}")
+        )
+        family.live()
 
 
-def _command(name: str, *more: str) -> list[str]:
-    return [sys.executable, "-m", "lamelle", name, "--with-parent", str(os.getpid()), *more]
+def load() -> None:
+    """Import what the children need; they share its memory as long as nobody writes to it."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start one thread for each core
+    for name in SHARED:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # a child's collector leaves it alone, and with it the pages
 
 
-def _behind(name: str, listener: socket.socket, count: int, stop_timeout_s: float) -> "list[Supervised]":
-    """The processes behind a port, which all accept on the one socket."""
-    command = _command(name, "--listen", str(listener.fileno()))
-    return [Supervised(command, stop_timeout_s + GRACE_S, (listener.fileno(),)) for _ in range(count)]
+def _open_once(settings: Settings) -> None:
+    from lamelle.ops import wiring
+
+    wiring.opened(settings).close()
 
 
-def receive(settings: Settings, listen: int) -> None:
-    """Accept DICOM associations on the socket with that descriptor until SIGTERM; messages in work finish first."""
-    with socket.socket(fileno=listen) as sock:
-        wiring.receive(settings, sock, settings.serve.stop_timeout_s)
+def _places(settings: Settings, web: socket.socket, dicom: socket.socket | None) -> Iterator[Child]:
+    stop_timeout_s = settings.serve.stop_timeout_s
+    for _ in range(settings.serve.workers):
+        yield Child("lamelle worker", lambda ready: answer(settings, web, ready), stop_timeout_s + GRACE_S, (web,))
+    yield Child("lamelle jobs", lambda _: tend(settings), stop_timeout_s)
+    if dicom is not None:
+        for _ in range(settings.dimse.workers):
+            yield Child("lamelle dimse", lambda _: receive(settings, dicom), stop_timeout_s + GRACE_S, (dicom,))
 
 
-def tend(settings: Settings, stop: threading.Event) -> None:
-    """Run jobs and watched folders until `stop`, leaving a heartbeat for /health."""
+# -- what the processes do -------------------------------------------------------------------------------------------
+
+
+def answer(settings: Settings, listener: socket.socket, ready: Say) -> None:
+    """Answer HTTP requests until SIGTERM."""
+    from lamelle.ops import answering
+
+    for number in POLITE:
+        signal.signal(number, lambda *_: sys.exit(0))
+    answering.answer(settings, listener, ready)
+
+
+def receive(settings: Settings, listener: socket.socket) -> None:
+    """Accept DICOM associations until SIGTERM; messages in work finish first."""
+    from lamelle.ops import wiring
+
+    wiring.receive(settings, listener, settings.serve.stop_timeout_s)
+
+
+def tend(settings: Settings) -> None:
+    """Run jobs and watched folders until SIGTERM, leaving a heartbeat for /health."""
+    from lamelle.ops import health, wiring
+
+    stop = threading.Event()
+    for number in POLITE:
+        signal.signal(number, lambda *_: stop.set())
     beat = health.heartbeat_file(settings.archive.data_dir)
     beat.parent.mkdir(parents=True, exist_ok=True)
-    threading.Thread(target=_beat, args=(beat, stop), daemon=True).start()
+    threading.Thread(target=_beat, args=(beat, health.HEARTBEAT_S, stop), daemon=True).start()
     try:
         wiring.tend(settings, stop)
     except LamelleError:
@@ -111,10 +132,10 @@ def tend(settings: Settings, stop: threading.Event) -> None:
         beat.unlink(missing_ok=True)
 
 
-def _beat(path: Path, stop: threading.Event) -> None:
+def _beat(path: Path, pause_s: float, stop: threading.Event) -> None:
     while not stop.is_set():
         path.touch()
-        stop.wait(health.HEARTBEAT_S)
+        stop.wait(pause_s)
 
 
 # -- before starting -------------------------------------------------------------------------------------------------
@@ -200,8 +221,8 @@ def writable(folder: Path) -> Path:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """One server for one data folder, and none while its catalogue is rebuilt.
+def held(folder: Path) -> Iterator[IO[str]]:
+    """One server for one data folder, and none while its catalogue is rebuilt; the lock, which a child closes.
 
     Raises: Conflict data_dir_in_use.
     """
@@ -217,7 +238,7 @@ def held(folder: Path) -> Iterator[None]:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        yield
+        yield lock
 
 
 @contextmanager
@@ -231,89 +252,5 @@ def _metrics_folder() -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _announce_ready(host: str, port: int, stopping: threading.Event, announce: Callable[[str], None]) -> None:
-    while not stopping.wait(0.05):
-        connection = http.client.HTTPConnection(host, port, timeout=5)
-        try:
-            connection.request("GET", "/health")
-            connection.getresponse().read()
-        except OSError:
-            continue
-        finally:
-            connection.close()
-        announce(f"Lamelle listens on http://{_shown(host, port)}")
-        return
-
-
 def _shown(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-# -- living and dying together ---------------------------------------------------------------------------------------
-
-
-class Supervised:
-    """A child process that is started again when it dies, until `stop`."""
-
-    def __init__(self, command: list[str], stop_timeout_s: float, descriptors: tuple[int, ...] = ()) -> None:
-        """`descriptors`: open files that the child is given, under the same numbers."""
-        self._command, self._descriptors = command, descriptors
-        self._stop_timeout_s = stop_timeout_s
-        self._stopping = threading.Event()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._thread = threading.Thread(target=self._watch, name="supervisor")
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def ask_to_stop(self) -> None:
-        """Begin to end the child; `stop` waits for it."""
-        self._stopping.set()
-
-    def stop(self) -> None:
-        """End the child, politely first."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _watch(self) -> None:
-        failures = 0
-        while not self._stopping.is_set():
-            born = time.monotonic()
-            with subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=self._descriptors
-            ) as process:
-                self._wait(process)
-            if self._stopping.is_set():
-                return
-            failures = 0 if time.monotonic() - born > STEADY_S else failures + 1
-            pause = PAUSES_S[min(failures, len(PAUSES_S)) - 1] if failures else 0.0
-            telemetry.log("serve.child_died", level="error", status=process.returncode, pause_s=pause)
-            self._stopping.wait(pause)
-
-    def _wait(self, process: subprocess.Popen[bytes]) -> None:
-        watcher = threading.Thread(target=process.wait)
-        watcher.start()
-        while watcher.is_alive():
-            if self._stopping.wait(0.2):
-                process.terminate()
-                watcher.join(self._stop_timeout_s)
-                if watcher.is_alive():
-                    process.kill()
-            watcher.join(0.05)
-
-
-def with_parent(parent: int) -> None:
-    """Die when the process `parent` does, also when it was killed without a word."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it died before we asked
-        os.kill(os.getpid(), signal.SIGTERM)
-    if sys.platform != "linux":
-        threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
-
-
-def _watch_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os.kill(os.getpid(), signal.SIGTERM)

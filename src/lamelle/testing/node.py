@@ -37,7 +37,8 @@ class Node:
         self._arguments += ["--dimse-port", "0"] if dimse else []
         self.dimse_port = 0
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LAMELLE_")}
-        self._environment = {**kept, **(environment or {})}
+        compiled = {"PYTHONDONTWRITEBYTECODE": ""}  # a start compiles nothing that was compiled before
+        self._environment = {**kept, **compiled, **(environment or {})}
 
     def __enter__(self) -> "Node":
         self.start()

@@ -186,9 +186,8 @@ def peak_kb(node: Node) -> int:
     found = 0
     for folder in Path("/proc").iterdir():
         try:
-            command = (folder / "cmdline").read_bytes().split(b"\0")
-            if b"dimse" in command and str(node.process.pid).encode() in command:
-                text = (folder / "status").read_text()
+            text = (folder / "status").read_text()
+            if "Name:\tlamelle dimse" in text and f"PPid:\t{node.process.pid}\n" in text:
                 found = max(found, int(text.split("VmHWM:")[1].split()[0]))
         except (OSError, IndexError):
             continue

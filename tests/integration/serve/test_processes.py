@@ -42,11 +42,11 @@ def lamelle(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 def workers(node: Node) -> list[psutil.Process]:
     children = psutil.Process(node.process.pid).children()
-    return [child for child in children if "worker" in _command(child)]
+    return [child for child in children if _name(child) == "lamelle worker"]
 
 
 def jobs(node: Node) -> list[psutil.Process]:
-    return [child for child in psutil.Process(node.process.pid).children() if "jobs" in _command(child)]
+    return [child for child in psutil.Process(node.process.pid).children() if _name(child) == "lamelle jobs"]
 
 
 def alive(process: psutil.Process) -> bool:
@@ -56,10 +56,10 @@ def alive(process: psutil.Process) -> bool:
     return False
 
 
-def _command(process: psutil.Process) -> list[str]:
+def _name(process: psutil.Process) -> str:
     with contextlib.suppress(psutil.NoSuchProcess):
-        return list(process.cmdline())
-    return []
+        return str(process.name())
+    return ""
 
 
 def answers(node: Node) -> bool:

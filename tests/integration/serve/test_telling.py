@@ -115,7 +115,7 @@ def counted(node: Node) -> float:
 
 def test_metrics_are_the_sum_over_the_workers(node: Node) -> None:
     with node:
-        workers = [c for c in psutil.Process(node.process.pid).children() if "worker" in c.cmdline()]
+        workers = [c for c in psutil.Process(node.process.pid).children() if c.name() == "lamelle worker"]
         asked = 0
         served: set[int] = set()
         while len(served) < 2:  # the kernel spreads connections by their ports

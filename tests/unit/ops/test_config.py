@@ -60,16 +60,6 @@ def test_a_broken_file_is_refused(tmp_path: Path, content: str) -> None:
         config.load(tmp_path / "missing.toml", {})
 
 
-def test_environment_and_back_gives_the_same_settings() -> None:
-    settings = config.load(
-        None,
-        {},
-        {"archive.data_dir": "/srv/x", "serve.port": 0, "serve.unsafe_network": True, "log.level": "debug"},
-    )
-    assert config.load(None, config.to_environment(settings)) == settings
-    assert config.to_environment(config.load(None, {})) == {}
-
-
 @pytest.mark.parametrize("name", list(config.names()))
 def test_every_default_survives_the_way_through_text(name: str) -> None:
     settings = config.load(None, {config.variable(name): config.text(config.default(name))})

@@ -32,7 +32,6 @@ SAMPLE = 6
 QUICK = {
     "LAMELLE_ARCHIVE_RESERVE_BYTES": "0",
     "LAMELLE_DIMSE_WORKERS": "1",
-    "PYTHONDONTWRITEBYTECODE": "",  # a start compiles nothing that was compiled before
 }
 STEPS = {
     "spool written": (Kind.WRITE_SPOOL, True),
@@ -159,9 +158,8 @@ class Killer:
             self._orders.forget()
         threading.Event().wait(self._choice.uniform(0.0, 0.4))
         if not whole:
-            found = [process for process in self._processes()[1:] if "tracker" not in _command(process)]
             with suppress(psutil.NoSuchProcess, IndexError):
-                self._choice.choice(found).kill()
+                self._choice.choice(self._processes()[1:]).kill()
         return "any moment"
 
     def _processes(self) -> list[psutil.Process]:
@@ -276,10 +274,3 @@ class Killer:
         if listed.status != 200 or len(listed.json()) != 1:
             return "acknowledged, and not listed"
         return None if digest_of(answer.body) == sent.digest else "acknowledged, and other bytes came back"
-
-
-def _command(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return "tracker"

@@ -12,7 +12,7 @@ from lamelle.access.model import WHOLE
 from lamelle.base.errors import Unavailable
 from lamelle.ops import wiring
 from lamelle.ops.config import Settings
-from lamelle.ops.demo import cases, generate, run
+from lamelle.ops.demo import cases, generate, preparing, run
 from lamelle.ops.demo.generate import Part
 
 
@@ -33,7 +33,7 @@ def settings(folder: Path) -> Settings:
 
 def prepare(folder: Path) -> str:
     said = StringIO()
-    run.prepare(settings(folder), folder, "small", Console(file=said))
+    preparing.prepare(settings(folder), folder, "small", Console(file=said))
     return said.getvalue()
 
 
@@ -54,7 +54,7 @@ def test_a_second_run_leaves_everything_alone(folder: Path, monkeypatch: pytest.
     def never(archive: object, made: object, advance: object) -> list[str]:
         raise AssertionError("imported again")
 
-    monkeypatch.setattr(run, "_take_in", never)
+    monkeypatch.setattr(preparing, "_take_in", never)
     prepare(folder)
 
 
