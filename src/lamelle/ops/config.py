@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from lamelle.archive.settings import ArchiveSettings
+from lamelle.audit.settings import AuditSettings
 from lamelle.base.errors import Invalid
 from lamelle.base.jobs import JobSettings
 from lamelle.doors.dicomweb.settings import DicomwebSettings
@@ -73,6 +74,7 @@ class Settings:
     dimse: DimseSettings = field(default_factory=DimseSettings)
     web: WebSettings = field(default_factory=WebSettings)
     files: FilesSettings = field(default_factory=FilesSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     lab: LabSettings = field(default_factory=LabSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)

@@ -54,7 +54,7 @@ def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
         held_open.enter_context(_metrics_folder())
         web = held_open.enter_context(listening(settings.serve.host, settings.serve.port))
         load()
-        children.apart(lambda: _open_once(settings))  # migrates, and says what is wrong before any worker starts
+        children.apart(lambda: _started(settings))  # migrates, and says what is wrong before any worker starts
         dicom = dicom_door(settings)
         if dicom is not None:
             held_open.enter_context(dicom)
@@ -65,6 +65,7 @@ def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
             list(_places(settings, web, dicom)), private, lambda: announce(f"Lamelle listens on http://{where}")
         )
         family.live()
+        children.apart(lambda: _stopped(settings))
 
 
 def load() -> None:
@@ -76,10 +77,16 @@ def load() -> None:
     gc.freeze()  # a child's collector leaves it alone, and with it the pages
 
 
-def _open_once(settings: Settings) -> None:
+def _started(settings: Settings) -> None:
     from lamelle.ops import wiring
 
-    wiring.opened(settings).close()
+    wiring.started(settings)
+
+
+def _stopped(settings: Settings) -> None:
+    from lamelle.ops import wiring
+
+    wiring.stopped(settings)
 
 
 def _places(settings: Settings, web: socket.socket, dicom: socket.socket | None) -> Iterator[Child]:

@@ -3,6 +3,7 @@
 Everything that joins two rooms is in this file; the processes that run it are in serve.
 """
 
+import os
 import signal
 import socket
 import threading
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
@@ -20,8 +22,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
+from lamelle import __version__
 from lamelle.archive import commitment, forwarding, lifecycle, thumbnails
 from lamelle.archive.store import Archive
+from lamelle.audit.model import Entry
+from lamelle.audit.room import Audit
 from lamelle.base import events, jobs, telemetry
 from lamelle.base.errors import LamelleError, Unavailable
 from lamelle.doors import dicomweb, http, web
@@ -37,6 +42,8 @@ if TYPE_CHECKING:
 
 SENDERS: Final = 4
 """Destinations that are sent to at once: a slow one holds up no other."""
+SEAL_S: Final = 1.0
+"""What was noted is in the ledger after so long."""
 
 
 def opened(settings: Settings) -> Archive:
@@ -52,6 +59,16 @@ def laboratory(settings: Settings) -> Iterator[Lab]:
         yield Lab(archive.db, archive.clock, settings.lab)
     finally:
         archive.close()
+
+
+def audit(archive: Archive, settings: Settings) -> Audit:
+    """The audit ledger; its journals, key and checkpoints stand in the data folder."""
+    return Audit(archive.db, archive.clock, audit_folder(settings), settings.audit)
+
+
+def audit_folder(settings: Settings) -> Path:
+    """Where processes note what they do."""
+    return settings.archive.data_dir / "audit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +141,47 @@ def paths(routes: list[BaseRoute], prefix: str = "") -> list[str]:
     return found
 
 
+# -- the audit ledger -------------------------------------------------------------------------------------------------
+
+
+def started(settings: Settings) -> None:
+    """Connect and migrate, say what is wrong before any process starts, and enter the start in the ledger."""
+    _enter(settings, Entry("system", "start", detail={"version": __version__, "pid": os.getpid()}))
+
+
+def stopped(settings: Settings) -> None:
+    """Enter the end, and what the processes noted before theirs."""
+    try:
+        _enter(settings, Entry("system", "stop", detail={"pid": os.getpid()}))
+    except LamelleError as error:
+        telemetry.log("audit.not_sealed", level="error", code=error.code)
+
+
+def _enter(settings: Settings, entry: Entry) -> None:
+    """Enter and seal; a disk that is full must not keep what is there from being read."""
+    archive = opened(settings)
+    try:
+        room = audit(archive, settings)
+        key = room.key
+        try:
+            room.record(entry)
+            room.seal(key, sign=True)
+        except (Unavailable, OSError) as error:
+            telemetry.log("audit.not_sealed", level="error", error=type(error).__name__)
+    finally:
+        archive.close()
+
+
+def seal(room: Audit, stop: threading.Event) -> None:
+    """Chain what was recorded and noted, each second until `stop`."""
+    key = room.key
+    while not stop.wait(SEAL_S):
+        try:
+            room.seal(key)
+        except (LamelleError, OSError) as error:  # a lost database, a full disk: what waits goes on waiting
+            telemetry.log("audit.not_sealed", level="error", error=type(error).__name__)
+
+
 # -- the DICOM network ------------------------------------------------------------------------------------------------
 
 
@@ -188,6 +246,7 @@ def loops(archive: Archive, settings: Settings, stop: threading.Event) -> list[C
         lambda: runner.run_forever(stop),
         *(partial(sender.run_forever, stop) for sender in senders),
         lambda: relay(archive, subscriptions(settings), settings.jobs.poll_s, stop),
+        lambda: seal(audit(archive, settings), stop),
         watcher.run_forever,
     ]
 
