@@ -7,6 +7,7 @@ LamelleError
 ├── Invalid        the input breaks its standard
 │   └── TooLarge   the input or the answer is over a limit
 ├── Denied         not allowed
+├── Unauthenticated  nobody known: sign in first
 ├── Unsupported    understood, but not done here
 └── Unavailable    try again: full disk, lost database, timeout
 
@@ -46,6 +47,10 @@ class TooLarge(Invalid):
 
 class Denied(LamelleError):
     """Not allowed."""
+
+
+class Unauthenticated(LamelleError):
+    """Nobody known: no proof of who asks, or one that does not hold (any more)."""
 
 
 class Unsupported(LamelleError):

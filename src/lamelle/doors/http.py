@@ -21,18 +21,21 @@ STATUS: Final[Mapping[type[errors.LamelleError], int]] = {
     errors.Invalid: 400,
     errors.TooLarge: 413,
     errors.Denied: 403,
+    errors.Unauthenticated: 401,
     errors.Unsupported: 501,
     errors.Unavailable: 503,
 }
 # Codes whose meaning HTTP can say better than their kind can.
 STATUS_OF_CODE: Final[Mapping[str, int]] = {
     "storage_full": 507,
+    "too_many_attempts": 429,
     "not_acceptable": 406,
     "unsupported_media_type": 415,
     "range_not_satisfiable": 416,
 }
 TITLES: Final[Mapping[int, str]] = {
     400: "Bad request",
+    401: "Sign in first",
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
@@ -42,11 +45,20 @@ TITLES: Final[Mapping[int, str]] = {
     413: "Too large",
     415: "Unsupported media type",
     416: "Range not satisfiable",
+    429: "Too many attempts",
     500: "Internal error",
     501: "Not supported",
     503: "Try again later",
     507: "Storage full",
 }
+
+
+ADVICE: Final[Mapping[int, Mapping[str, str]]] = {
+    401: {"www-authenticate": 'Bearer realm="lamelle"'},
+    429: {"retry-after": "60"},
+    503: {"retry-after": "5"},
+}
+"""Header lines that go with a status. Source: RFC 9110 11.6.1, RFC 6750 3."""
 
 
 class NotAcceptable(errors.Unsupported):
@@ -143,7 +155,7 @@ def problem(status: int, code: str, detail: str, **more: object) -> Response:
     """An error body. Source: RFC 9457."""
     body = {"type": "about:blank", "title": TITLES.get(status, "Error"), "status": status, "code": code}
     text = json.dumps({**body, "detail": detail, **more}, ensure_ascii=False)
-    headers = {"retry-after": "5"} if status == 503 else None
+    headers = ADVICE.get(status)
     return Response(text, status, headers, media_type="application/problem+json")
 
 

@@ -14,6 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from lamelle.access.settings import AccessSettings
 from lamelle.archive.settings import ArchiveSettings
 from lamelle.audit.settings import AuditSettings
 from lamelle.base.errors import Invalid
@@ -26,7 +27,7 @@ from lamelle.lab.settings import LabSettings
 
 PREFIX = "LAMELLE_"
 FILE_VARIABLE = "LAMELLE_CONFIG"
-SECRETS = frozenset({"archive.database_url", "archive.s3_access_key", "archive.s3_secret_key"})
+SECRETS = frozenset({"access.oidc", "archive.database_url", "archive.s3_access_key", "archive.s3_secret_key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Settings:
     """All settings; each section is handed to the room it is named after."""
 
     archive: ArchiveSettings = field(default_factory=lambda: ArchiveSettings(Path("lamelle-data")))
+    access: AccessSettings = field(default_factory=AccessSettings)
     dicomweb: DicomwebSettings = field(default_factory=DicomwebSettings)
     dimse: DimseSettings = field(default_factory=DimseSettings)
     web: WebSettings = field(default_factory=WebSettings)
@@ -300,15 +302,18 @@ def items(settings: Settings) -> Iterator[tuple[str, Any]]:
 
 def shown(settings: Settings) -> dict[str, str]:
     """Name to text, secrets hidden."""
-    return {name: _hidden(text(value)) if name in SECRETS else text(value) for name, value in items(settings)}
+    return {name: _hidden(value) if name in SECRETS else text(value) for name, value in items(settings)}
 
 
-def _hidden(text: str) -> str:
-    """Of a URL the host may be seen; of anything else nothing."""
-    head, at, tail = text.rpartition("@")
+def _hidden(value: Any) -> str:
+    """Of a URL the host may be seen, of a list of tables all but what is called a secret; of anything else nothing."""
+    if isinstance(value, tuple):
+        return text(tuple(_plain(one) | {"client_secret": "***"} for one in value))
+    plain = text(value)
+    head, at, tail = plain.rpartition("@")
     if at:
         return f"{head.split('://')[0]}://***@{tail}"
-    return text if "://" in text or not text else "***"
+    return plain if "://" in plain or not plain else "***"
 
 
 def default(name: str) -> Any:

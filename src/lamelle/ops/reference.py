@@ -212,9 +212,9 @@ def errors() -> str:
         "# Error codes",
         NOTE,
         "A code is stable: scripts may rely on it. The HTTP doors answer with the status beside the kind.\n"
-        "Not found 404, gone 410, conflict 409, invalid 400, too large 413, denied 403, unsupported 501,\n"
-        "unavailable 503; `storage_full` is 507, `not_acceptable` 406, `unsupported_media_type` 415,\n"
-        "`range_not_satisfiable` 416.",
+        "Not found 404, gone 410, conflict 409, invalid 400, too large 413, denied 403,\n"
+        "unauthenticated 401, unsupported 501, unavailable 503; `storage_full` is 507, `not_acceptable` 406,\n"
+        "`unsupported_media_type` 415, `range_not_satisfiable` 416, `too_many_attempts` 429.",
     ]
     rows = [f"| `{code}` | {', '.join(sorted(kinds))} | {said} |" for code, (kinds, said) in sorted(codes().items())]
     return _page([*parts, "\n".join(["| code | kind | for example |", "|---|---|---|", *rows])])
@@ -246,7 +246,17 @@ _TABLED: Mapping[str, tuple[str, str]] = {
 """Codes that no `Kind("code", message)` names: those of tables, and of outcomes that are no exception."""
 
 
-KINDS = ("NotFound", "Gone", "Conflict", "Invalid", "TooLarge", "Denied", "Unsupported", "Unavailable")
+KINDS = (
+    "NotFound",
+    "Gone",
+    "Conflict",
+    "Invalid",
+    "TooLarge",
+    "Denied",
+    "Unauthenticated",
+    "Unsupported",
+    "Unavailable",
+)
 
 
 def _words(message: ast.expr) -> str:

@@ -82,6 +82,13 @@ def test_secrets_are_hidden() -> None:
     assert shown["archive.database_url"] == "postgresql+psycopg://***@db/lamelle"
 
 
+def test_of_a_provider_all_but_its_secret_is_shown() -> None:
+    provider = {"name": "psc", "issuer": "https://psc.example", "client_id": "lamelle", "client_secret": "a word"}
+    shown = config.shown(config.load(None, {}, {"access.oidc": [provider]}))
+    assert "a word" not in shown["access.oidc"]
+    assert "https://psc.example" in shown["access.oidc"]
+
+
 def test_a_wrong_secret_is_not_quoted() -> None:
     with pytest.raises(Invalid) as caught:
         config.load(None, {}, {"archive.s3_secret_key": 12345})
