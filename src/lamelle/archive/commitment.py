@@ -162,7 +162,7 @@ def postpone(db: Database, clock: Clock, number: int, reason: str) -> None:
         values |= {"state": "dead" if over else "asked"}
         conn.execute(sa.update(commitment).where(commitment.c.id == number).values(**values))
         if not over:
-            _enqueue(conn, clock, number, now + min(FIRST_WAIT * 2 ** min(row.attempts, 20), LONGEST_WAIT))
+            _enqueue(conn, clock, number, now + jobs.wait(row.attempts + 1, FIRST_WAIT, LONGEST_WAIT))
 
 
 def hand_on(db: Database, number: int) -> None:

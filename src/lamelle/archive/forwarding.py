@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from lamelle.archive.catalogue import instance
 from lamelle.archive.filing import Record
@@ -17,7 +16,7 @@ from lamelle.archive.model import Origin
 from lamelle.archive.settings import ForwardRule
 from lamelle.base import jobs
 from lamelle.base.clock import Clock
-from lamelle.base.db import Database, Instant, Key, Word, schema
+from lamelle.base.db import Database, Instant, Key, Word, insert, schema
 
 JOB = "forward"
 """Kind of the job that sends what waits for one destination."""
@@ -76,9 +75,9 @@ def note(
     ]
     if not rows:
         return
-    insert = (postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert)(outgoing)
     again = {"state": "todo", "attempts": 0, "run_at": now}
-    conn.execute(insert.on_conflict_do_update(index_elements=["destination", "sop_uid"], set_=again), rows)
+    adding = insert(conn, outgoing)
+    conn.execute(adding.on_conflict_do_update(index_elements=["destination", "sop_uid"], set_=again), rows)
     for destination in sorted({row["destination"] for row in rows}):
         ask(conn, destination, now + DELAY)
 
@@ -133,7 +132,7 @@ def settle(db: Database, clock: Clock, done: Sequence[int], failed: Mapping[int,
 
 def wait(failures: int) -> timedelta:
     """How long after so many failures in a row."""
-    return min(FIRST_WAIT * float(2 ** min(failures - 1, 20)), LONGEST_WAIT)
+    return jobs.wait(failures, FIRST_WAIT, LONGEST_WAIT)
 
 
 def go_on(db: Database, clock: Clock, destination: str, failures: int, reason: str = "") -> None:

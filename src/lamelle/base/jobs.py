@@ -14,10 +14,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from lamelle.base.clock import Clock, SystemClock
-from lamelle.base.db import Database, Instant, Key, schema
+from lamelle.base.db import Database, Instant, Key, insert, schema
 from lamelle.base.errors import LamelleError, Unavailable
 from lamelle.base.telemetry import log
 
@@ -89,17 +88,13 @@ def enqueue(
     With a `key` that already waits, nothing is added; of one key no two run side by side.
     """
     now = (clock or SystemClock()).now()
-    insert = (postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert)(job)
-    conn.execute(
-        insert.values(
-            kind=kind,
-            payload=json.dumps(payload),
-            key=key,
-            run_at=run_at or now,
-            priority=priority,
-            created_at=now,
-        ).on_conflict_do_nothing()
-    )
+    row = {"kind": kind, "payload": json.dumps(payload), "key": key, "priority": priority}
+    conn.execute(insert(conn, job).values(**row, run_at=run_at or now, created_at=now).on_conflict_do_nothing())
+
+
+def wait(failures: int, first: timedelta, longest: timedelta) -> timedelta:
+    """Before the next attempt after so many failures in a row, at least one: doubled each time."""
+    return min(first * (1 << min(failures - 1, 20)), longest)
 
 
 class Runner:
@@ -198,8 +193,8 @@ class Runner:
         if row.key is not None and conn.execute(sa.select(job.c.id).where(job.c.key == row.key, _TODO)).first():
             conn.execute(sa.delete(job).where(this))
             return
-        wait_s = min(self._settings.backoff_s * 2 ** (row.attempts - 1), self._settings.backoff_limit_s)
-        run_at = now + timedelta(seconds=wait_s)
+        first, longest = timedelta(seconds=self._settings.backoff_s), timedelta(seconds=self._settings.backoff_limit_s)
+        run_at = now + wait(row.attempts, first, longest)
         values = {"state": "todo", "reason": reason, "run_at": run_at, "lease_until": None, "worker": None}
         conn.execute(sa.update(job).where(this).values(**values))
 

@@ -20,9 +20,8 @@ from typing import Final, NoReturn, Protocol
 
 from lamelle.base import errors, telemetry
 from lamelle.base.errors import LamelleError
+from lamelle.ops.signals import POLITE
 
-POLITE: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Signals that ask a process to end in order."""
 PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Before each new start of the child that died, so that a broken disk does not become a busy loop."""
 STEADY_S: Final = 10.0

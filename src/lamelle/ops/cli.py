@@ -16,7 +16,7 @@ from rich.table import Table
 from lamelle import __version__
 from lamelle.archive.reconcile import Report
 from lamelle.base.errors import Invalid, LamelleError, NotFound
-from lamelle.ops import config
+from lamelle.ops import config, signals
 from lamelle.ops.config import Settings
 from lamelle.ops.options import Data, File, settings_of
 from lamelle.ops.peers import dicom
@@ -80,7 +80,7 @@ def import_(
 
     settings = settings_of(data, file)
     console, stop = Console(highlight=False, soft_wrap=True), threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signals.on_end(stop.set, (signal.SIGTERM,))
     archive = wiring.opened(settings)
     try:
         with bar("Importing", sizes=True) as advance:

@@ -1,8 +1,13 @@
 """Whether this node can do its work: /health and the checks that `lamelle doctor` shares with it."""
 
+import math
+import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -14,9 +19,9 @@ from lamelle.archive.store import Archive
 from lamelle.base.errors import LamelleError, Unavailable
 
 HEARTBEAT_S = 5.0
-"""How often the jobs process shows that it lives."""
+"""How often a process that no request reaches shows that it lives."""
 SILENCE_S = 30.0
-"""A heartbeat older than this, or none so long after the start, means that no jobs run."""
+"""A heartbeat older than this, or none so long after the start, means that the process does not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +34,20 @@ class Check:
     took_ms: float
 
 
-def checks(archive: Archive, started_s: float) -> list[Check]:
-    """All checks of a serving node; `started_s` is its time.monotonic() at the start."""
+def checks(archive: Archive, started_s: float, dimse: int = 0) -> list[Check]:
+    """All checks of a serving node.
+
+    `started_s`: its time.monotonic() at the start; `dimse`: how many processes stand behind its DICOM port.
+    """
+    wanted = {"jobs": 1} | ({"dimse": dimse} if dimse else {})
     return [
         _check("database", lambda: database(archive)),
         _check("blobs", lambda: blobs(archive)),
         _check("space", lambda: space(archive)),
-        _check("jobs", lambda: jobs(archive.settings.data_dir, started_s)),
+        *(
+            _check(kind, partial(living, archive.settings.data_dir, kind, count, started_s))
+            for kind, count in wanted.items()
+        ),
     ]
 
 
@@ -76,34 +88,64 @@ def space(archive: Archive) -> str:
     return f"{free} bytes free"
 
 
-def heartbeat_file(data_dir: Path) -> Path:
-    """Touched by the jobs process every few seconds."""
-    return data_dir / "run" / "jobs"
+def heartbeats(data_dir: Path, kind: str) -> list[Path]:
+    """The files that processes of a kind touch every few seconds."""
+    return sorted((data_dir / "run").glob(f"{kind}-*"))
 
 
-def jobs(data_dir: Path, started_s: float) -> str:
-    """The process for jobs and watched folders lives.
-
-    Raises: Unavailable jobs_silent.
-    """
+@contextmanager
+def beating(data_dir: Path, kind: str) -> Iterator[None]:
+    """Leave heartbeats meanwhile; those of processes that were killed are cleared away."""
+    folder = data_dir / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in heartbeats(data_dir, kind):
+        if silence_s(left) > SILENCE_S:
+            left.unlink(missing_ok=True)
+    beat, stop = folder / f"{kind}-{os.getpid()}", threading.Event()
+    beat.touch()
+    thread = threading.Thread(target=_beat, args=(beat, stop), name="heartbeat", daemon=True)
+    thread.start()
     try:
-        age_s = time.time() - heartbeat_file(data_dir).stat().st_mtime
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        beat.unlink(missing_ok=True)
+
+
+def _beat(path: Path, stop: threading.Event) -> None:
+    while not stop.wait(HEARTBEAT_S):
+        path.touch()
+
+
+def silence_s(beat: Path) -> float:
+    """Seconds since a heartbeat; endless for a file that has just gone."""
+    try:
+        return time.time() - beat.stat().st_mtime
     except FileNotFoundError:
-        if time.monotonic() - started_s < SILENCE_S:
-            return "starting"
-        raise Unavailable("jobs_silent", "the jobs process does not run") from None
-    if age_s > SILENCE_S:
-        raise Unavailable("jobs_silent", f"the jobs process was last seen {int(age_s)} s ago")
-    return "running"
+        return math.inf
 
 
-def endpoint(archive: Archive) -> Callable[[Request], JSONResponse]:
-    """GET /health: 200 when every check holds, else 503."""
+def living(data_dir: Path, kind: str, count: int, started_s: float) -> str:
+    """As many processes of a kind live as there should.
+
+    Raises: Unavailable process_silent.
+    """
+    found = sum(silence_s(beat) <= SILENCE_S for beat in heartbeats(data_dir, kind))
+    if found >= count:
+        return f"{found} running"
+    if time.monotonic() - started_s < SILENCE_S:
+        return "starting"
+    raise Unavailable("process_silent", f"of {count} processes for {kind} {found} showed themselves lately")
+
+
+def endpoint(archive: Archive, dimse: int) -> Callable[[Request], JSONResponse]:
+    """GET /health: 200 when every check holds, else 503; `dimse`: as in `checks`."""
     started_s = time.monotonic()
 
     def health(request: Request) -> JSONResponse:
         """200 when this node can do its work, else 503; the body says which check failed."""
-        found = checks(archive, started_s)
+        found = checks(archive, started_s, dimse)
         ok = all(check.ok for check in found)
         body = {
             "status": "ok" if ok else "failing",

@@ -24,8 +24,8 @@ from typing import IO, Final
 from lamelle.base import telemetry
 from lamelle.base.errors import Conflict, Denied, LamelleError, Unavailable
 from lamelle.base.folders import make_durably
-from lamelle.ops import children
-from lamelle.ops.children import POLITE, Child, Family, Say
+from lamelle.ops import children, signals
+from lamelle.ops.children import Child, Family, Say
 from lamelle.ops.config import Settings
 
 SHARED: Final = (
@@ -51,7 +51,7 @@ def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
     refuse_open_network(settings)
     with ExitStack() as held_open:
         lock = held_open.enter_context(held(writable(settings.archive.data_dir)))
-        held_open.enter_context(_metrics_folder())
+        held_open.enter_context(_metrics_folder(settings.archive.data_dir / "run" / "metrics"))
         web = held_open.enter_context(listening(settings.serve.host, settings.serve.port))
         load()
         children.apart(lambda: _started(settings))  # migrates, and says what is wrong before any worker starts
@@ -106,16 +106,17 @@ def answer(settings: Settings, listener: socket.socket, ready: Say) -> None:
     """Answer HTTP requests until SIGTERM."""
     from lamelle.ops import answering
 
-    for number in POLITE:
+    for number in signals.POLITE:
         signal.signal(number, lambda *_: sys.exit(0))
     answering.answer(settings, listener, ready)
 
 
 def receive(settings: Settings, listener: socket.socket) -> None:
     """Accept DICOM associations until SIGTERM; messages in work finish first."""
-    from lamelle.ops import wiring
+    from lamelle.ops import health, wiring
 
-    wiring.receive(settings, listener, settings.serve.stop_timeout_s)
+    with health.beating(settings.archive.data_dir, "dimse"):
+        wiring.receive(settings, listener, settings.serve.stop_timeout_s)
 
 
 def tend(settings: Settings) -> None:
@@ -123,26 +124,15 @@ def tend(settings: Settings) -> None:
     from lamelle.ops import health, wiring
 
     stop = threading.Event()
-    for number in POLITE:
-        signal.signal(number, lambda *_: stop.set())
-    beat = health.heartbeat_file(settings.archive.data_dir)
-    beat.parent.mkdir(parents=True, exist_ok=True)
-    threading.Thread(target=_beat, args=(beat, health.HEARTBEAT_S, stop), daemon=True).start()
+    signals.on_end(stop.set)
     try:
-        wiring.tend(settings, stop)
+        with health.beating(settings.archive.data_dir, "jobs"):
+            wiring.tend(settings, stop)
     except LamelleError:
         raise
     except Exception as error:  # noqa: BLE001  its message may quote data: the log gets its place, not its words
         telemetry.log("jobs.crashed", level="error", **telemetry.trace(error))
         raise SystemExit(1) from None
-    finally:
-        beat.unlink(missing_ok=True)
-
-
-def _beat(path: Path, pause_s: float, stop: threading.Event) -> None:
-    while not stop.is_set():
-        path.touch()
-        stop.wait(pause_s)
 
 
 # -- before starting -------------------------------------------------------------------------------------------------
@@ -249,10 +239,11 @@ def held(folder: Path) -> Iterator[IO[str]]:
 
 
 @contextmanager
-def _metrics_folder() -> Iterator[None]:
-    """Where the workers' counters meet (memory-mapped files, one for each process)."""
-    folder = tempfile.mkdtemp(prefix="lamelle-metrics-")
-    os.environ[telemetry.SHARED_VARIABLE] = folder
+def _metrics_folder(folder: Path) -> Iterator[None]:
+    """Where the workers' counters meet (memory-mapped files, one for each process); a killed node's are removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    os.environ[telemetry.SHARED_VARIABLE] = str(folder)
     try:
         yield
     finally:

@@ -4,7 +4,6 @@ Everything that joins two rooms is in this file; the processes that run it are i
 """
 
 import os
-import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -34,7 +33,7 @@ from lamelle.doors.dicomweb import FramesFastPath
 from lamelle.doors.files.watching import Watcher
 from lamelle.doors.web import TilesFastPath
 from lamelle.lab.room import Lab
-from lamelle.ops import health, metrics
+from lamelle.ops import health, metrics, signals
 from lamelle.ops.config import Settings
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ def application(settings: Settings) -> Application:
 def all_routes(archive: Archive, settings: Settings) -> list[BaseRoute]:
     """Every route of the node, in order of matching."""
     return [
-        Route("/health", health.endpoint(archive), methods=["GET"]),
+        Route("/health", health.endpoint(archive, settings.dimse.processes), methods=["GET"]),
         Route("/metrics", metrics.endpoint(archive), methods=["GET"]),
         dicomweb.mount(archive, settings.dicomweb),
         Mount("/api", app=web.api(archive, settings.web)),
@@ -199,8 +198,7 @@ def receive(settings: Settings, sock: socket.socket, stop_timeout_s: float) -> N
     archive = opened(settings)
     try:
         server = Server(node_of(archive, settings), sock)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda *_: server.stop())
+        signals.on_end(server.stop)
         server.run()
         server.finish(stop_timeout_s)
     finally:

@@ -194,3 +194,8 @@ def test_jobs_of_one_key_never_run_side_by_side(db: Database, clock: SetClock) -
     ask(db, clock, 1, key="series")
     assert Runner(db, {"work": work}, clock, SETTINGS).run_pending() == 2
     assert seen == [1, 3, 2] and rows(db) == []
+
+
+@pytest.mark.parametrize(("failures", "seconds"), [(1, 5), (2, 10), (3, 20), (9, 1280), (10, 1800), (5000, 1800)])
+def test_each_failure_in_a_row_waits_longer(failures: int, seconds: int) -> None:
+    assert jobs.wait(failures, timedelta(seconds=5), timedelta(minutes=30)) == timedelta(seconds=seconds)

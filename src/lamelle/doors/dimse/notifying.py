@@ -22,8 +22,8 @@ from lamelle.lab.room import Lab
 AVAILABILITY: Final = "1.2.840.10008.5.1.4.33"
 SETTLE, NOTIFY = "settle", "notify"
 """Kinds of job: look whether a study rests; tell a peer of it."""
-WAITS_S: Final = (10.0, 60.0, 300.0, 900.0, 3600.0)
-"""Before each new attempt to tell a peer; the last one again and again."""
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=10), timedelta(hours=1)
+"""Before each new attempt to tell a peer."""
 TAKEN: Final = frozenset({0x0000, 0x0107, 0x0111, 0x0116})
 """Answers of a peer that knows it now: success, warnings, and a duplicate, told before our attempt was cut off."""
 NOTICES = Counter("lamelle_notices_total", "Attempts to tell a peer of a study, by what became of them.", ("end",))
@@ -83,13 +83,13 @@ def notify(node: Node, payload: Mapping[str, Any]) -> None:
 
 def _again(lab: Lab, payload: Mapping[str, Any], error: LamelleError) -> None:
     """Put the job off. Raises: the error, when it was tried for long enough."""
-    tries = int(payload["tries"])
-    later = lab.clock.now() + timedelta(seconds=WAITS_S[min(tries, len(WAITS_S) - 1)])
+    tries = int(payload["tries"]) + 1
+    later = lab.clock.now() + jobs.wait(tries, FIRST_WAIT, LONGEST_WAIT)
     if later - datetime.fromisoformat(str(payload["since"])) > timedelta(days=lab.settings.notify_days):
         raise error
     key = f"{NOTIFY}:{payload['aet']}:{payload['study_uid']}"
     with lab.db.write() as conn:
-        jobs.enqueue(conn, NOTIFY, {**payload, "tries": tries + 1}, key=key, run_at=later, clock=lab.clock)
+        jobs.enqueue(conn, NOTIFY, {**payload, "tries": tries}, key=key, run_at=later, clock=lab.clock)
 
 
 def tell(node: Node, peer: Peer, study_uid: str) -> None:

@@ -81,6 +81,11 @@ class DimseSettings:
         if len({peer.aet for peer in self.peers}) != len(self.peers):
             raise Invalid("bad_setting", "dimse.peers names an AE title twice")
 
+    @property
+    def processes(self) -> int:
+        """How many processes stand behind the port."""
+        return 0 if self.port is None else self.workers
+
     def peer(self, aet: str) -> Peer | None:
         """The peer of that title."""
         return next((peer for peer in self.peers if peer.aet == aet.strip()), None)
