@@ -22,7 +22,7 @@ from lamelle.testing import tiffs
 CONVERT = """
 import sys
 from pathlib import Path
-from lamelle.dicom.vendors import convert
+from lamelle.dicom.vendors.conversion import convert
 target = sys.argv[2]
 def sink(name):
     return open("/dev/null" if target == "-" else f"{target}/{name}.dcm", "wb", buffering=0)

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from lamelle.base.clock import Clock, SystemClock
 from lamelle.base.db import Database, Instant, Key, insert, schema
 from lamelle.base.errors import LamelleError, Unavailable
+from lamelle.base.settings import JobSettings
 from lamelle.base.telemetry import log
 
 JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
@@ -44,22 +45,6 @@ _RUNNING = job.c.state == "running"
 sa.Index("ix_job_todo", job.c.priority, job.c.run_at, job.c.id, sqlite_where=_TODO, postgresql_where=_TODO)
 sa.Index("ix_job_running", job.c.lease_until, sqlite_where=_RUNNING, postgresql_where=_RUNNING)
 sa.Index("uq_job_key_todo", job.c.key, unique=True, sqlite_where=_TODO, postgresql_where=_TODO)
-
-
-@dataclass(frozen=True, slots=True)
-class JobSettings:
-    """How jobs are run."""
-
-    lease_s: float = 60.0
-    """A worker that has not renewed for so long is taken for dead; renewed every third of it."""
-    attempts: int = 6
-    """Failures after which a job is put with the dead, with its reason."""
-    backoff_s: float = 2.0
-    """Wait after the first failure; doubled each time."""
-    backoff_limit_s: float = 600.0
-    """Longest wait between two attempts: what was repaired is tried again within this time."""
-    poll_s: float = 0.5
-    """Pause of an idle runner."""
 
 
 @dataclass(frozen=True, slots=True)

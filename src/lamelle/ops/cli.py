@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 from rich.console import Console
@@ -14,12 +14,14 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from rich.table import Table
 
 from lamelle import __version__
-from lamelle.archive.reconcile import Report
 from lamelle.base.errors import Invalid, LamelleError, NotFound
 from lamelle.ops import config, signals
 from lamelle.ops.config import Settings
 from lamelle.ops.options import Data, File, settings_of
 from lamelle.ops.peers import dicom
+
+if TYPE_CHECKING:
+    from lamelle.archive.reconcile import Report
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
 
@@ -191,7 +193,7 @@ def rebuild(data: Data = None, file: File = None) -> None:
         _reconcile("Rebuilding", reconcile.rebuild, settings)
 
 
-def _reconcile(title: str, work: Callable[..., Report], settings: Settings) -> None:
+def _reconcile(title: str, work: "Callable[..., Report]", settings: Settings) -> None:
     from lamelle.ops import wiring
 
     archive = wiring.opened(settings)

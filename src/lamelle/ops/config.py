@@ -18,7 +18,7 @@ from lamelle.access.settings import AccessSettings
 from lamelle.archive.settings import ArchiveSettings
 from lamelle.audit.settings import AuditSettings
 from lamelle.base.errors import Invalid
-from lamelle.base.jobs import JobSettings
+from lamelle.base.settings import JobSettings
 from lamelle.doors.dicomweb.settings import DicomwebSettings
 from lamelle.doors.dimse.settings import DimseSettings
 from lamelle.doors.files.settings import FilesSettings

@@ -6,15 +6,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydicom.datadict import keyword_for_tag
 from rich.console import Console
 from rich.table import Table
 
 from lamelle.access.model import WHOLE
-from lamelle.archive import forwarding, selection
-from lamelle.archive.selection import Wanted
 from lamelle.base.errors import NotFound
-from lamelle.dicom import json
 from lamelle.doors.dimse.settings import Peer
 from lamelle.ops.config import Settings
 from lamelle.ops.options import Data, File, settings_of
@@ -57,6 +53,9 @@ def find(
     file: File = None,
 ) -> None:
     """Ask a peer what it has; one line a result, a column a key."""
+    from pydicom.datadict import keyword_for_tag
+
+    from lamelle.dicom import json
     from lamelle.doors.dimse import asking
     from lamelle.doors.dimse.identifiers import UNIQUE
 
@@ -120,7 +119,9 @@ def send(
     file: File = None,
 ) -> None:
     """Send what this archive has to a peer, as it is stored."""
+    from lamelle.archive import selection
     from lamelle.archive.commitment import Reference
+    from lamelle.archive.selection import Wanted
     from lamelle.doors.dimse import asking, sending
 
     settings = settings_of(data, file)
@@ -152,6 +153,8 @@ def queue(
     file: File = None,
 ) -> None:
     """Show what waits to be sent on (archive.forward), by destination."""
+    from lamelle.archive import forwarding
+
     with _node(settings_of(data, file)) as node:
         if retry:
             typer.echo(f"{forwarding.retry(node.archive.db, node.archive.clock)} to be tried again")

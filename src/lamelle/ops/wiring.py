@@ -28,10 +28,14 @@ from lamelle.audit.model import Entry
 from lamelle.audit.room import Audit
 from lamelle.base import events, jobs, telemetry
 from lamelle.base.errors import LamelleError, Unavailable
-from lamelle.doors import dicomweb, http, web
-from lamelle.doors.dicomweb import FramesFastPath
+from lamelle.doors import http
+from lamelle.doors.dicomweb import routes as dicomweb
+from lamelle.doors.dicomweb.frames import FramesFastPath
 from lamelle.doors.files.watching import Watcher
-from lamelle.doors.web import TilesFastPath
+from lamelle.doors.web.api import api
+from lamelle.doors.web.opening import opening
+from lamelle.doors.web.pages import pages
+from lamelle.doors.web.tiles import TilesFastPath
 from lamelle.lab.room import Lab
 from lamelle.ops import health, metrics, signals
 from lamelle.ops.config import Settings
@@ -105,8 +109,8 @@ def all_routes(archive: Archive, settings: Settings) -> list[BaseRoute]:
         Route("/health", health.endpoint(archive, settings.dimse.processes), methods=["GET"]),
         Route("/metrics", metrics.endpoint(archive), methods=["GET"]),
         dicomweb.mount(archive, settings.dicomweb),
-        Mount("/api", app=web.api(archive, settings.web)),
-        Mount("/", app=web.pages(web.opening(archive, settings.web))),
+        Mount("/api", app=api(archive, settings.web)),
+        Mount("/", app=pages(opening(archive, settings.web))),
     ]
 
 

@@ -15,7 +15,9 @@ from starlette.applications import Starlette
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.base.errors import LamelleError
 from lamelle.doors import http
-from lamelle.doors.dicomweb import DicomwebSettings, FramesFastPath, mount
+from lamelle.doors.dicomweb.frames import FramesFastPath
+from lamelle.doors.dicomweb.routes import mount
+from lamelle.doors.dicomweb.settings import DicomwebSettings
 from lamelle.testing.archives import SetClock
 
 HERE = Path(__file__).parent

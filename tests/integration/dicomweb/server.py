@@ -13,7 +13,8 @@ def application() -> Any:
     from lamelle.archive.store import Archive, ArchiveSettings
     from lamelle.base.errors import LamelleError
     from lamelle.doors import http
-    from lamelle.doors.dicomweb import FramesFastPath, mount
+    from lamelle.doors.dicomweb.frames import FramesFastPath
+    from lamelle.doors.dicomweb.routes import mount
 
     archive = Archive.open(ArchiveSettings(data_dir=Path(os.environ["LAMELLE_TEST_DATA"]), reserve_bytes=0))
     app = Starlette(routes=[mount(archive)], exception_handlers={LamelleError: http.answer_error})

@@ -5,7 +5,7 @@ from tests.integration.dicomweb.conftest import Client, application
 from tests.integration.dicomweb.test_retrieve import url_of
 
 from lamelle.archive.store import Archive
-from lamelle.doors.dicomweb import DicomwebSettings
+from lamelle.doors.dicomweb.settings import DicomwebSettings
 from lamelle.testing import instances
 from lamelle.testing.archives import SetClock, stored
 

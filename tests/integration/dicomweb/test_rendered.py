@@ -15,7 +15,7 @@ from lamelle.archive import thumbnails
 from lamelle.archive.store import Archive
 from lamelle.base.errors import NotFound
 from lamelle.dicom import render
-from lamelle.doors.dicomweb import DicomwebSettings
+from lamelle.doors.dicomweb.settings import DicomwebSettings
 from lamelle.testing import instances
 from lamelle.testing.archives import stored
 

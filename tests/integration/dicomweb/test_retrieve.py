@@ -13,8 +13,8 @@ from tests.integration.dicomweb.conftest import Client, application
 
 from lamelle.archive.store import Archive
 from lamelle.dicom import render
-from lamelle.doors.dicomweb import DicomwebSettings
 from lamelle.doors.dicomweb.multipart import Parser, PartBegin, PartData
+from lamelle.doors.dicomweb.settings import DicomwebSettings
 from lamelle.testing import instances
 from lamelle.testing.archives import stored
 

@@ -8,8 +8,8 @@ from tests.integration.dicomweb.conftest import Client, application
 from lamelle.archive.query import Level
 from lamelle.archive.store import Archive
 from lamelle.base.errors import Invalid
-from lamelle.doors.dicomweb import DicomwebSettings
 from lamelle.doors.dicomweb.search import attribute_path, parsed
+from lamelle.doors.dicomweb.settings import DicomwebSettings
 from lamelle.testing import instances
 from lamelle.testing.archives import stored
 

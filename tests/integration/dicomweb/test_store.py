@@ -14,8 +14,8 @@ from tests.integration.dicomweb.conftest import Client, application
 from lamelle.access.model import WHOLE
 from lamelle.archive.store import Archive
 from lamelle.base.errors import Unavailable
-from lamelle.doors.dicomweb import DicomwebSettings
 from lamelle.doors.dicomweb.multipart import written
+from lamelle.doors.dicomweb.settings import DicomwebSettings
 from lamelle.testing import instances
 
 DICOM = [("Content-Type", "application/dicom")]

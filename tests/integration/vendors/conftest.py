@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from lamelle.dicom.vendors import Code, ConvertedSlide, SlideFacts, convert
+from lamelle.dicom.vendors import Code, SlideFacts
+from lamelle.dicom.vendors.conversion import ConvertedSlide, convert
 from lamelle.testing import slides, tiffs
 
 FACTS = SlideFacts(

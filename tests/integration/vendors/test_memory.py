@@ -12,7 +12,7 @@ from lamelle.testing import tiffs
 CONVERT = """
 import sys
 from pathlib import Path
-from lamelle.dicom.vendors import convert
+from lamelle.dicom.vendors.conversion import convert
 convert(Path(sys.argv[1]), lambda name: open("/dev/null", "wb", buffering=0))
 # the high water mark of this program: getrusage would also count the parent's before exec
 print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])

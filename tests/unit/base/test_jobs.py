@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from lamelle.base import events, jobs
 from lamelle.base.db import Database
 from lamelle.base.errors import Invalid
-from lamelle.base.jobs import JobSettings, Runner, job
+from lamelle.base.jobs import Runner, job
+from lamelle.base.settings import JobSettings
 from lamelle.testing.archives import SetClock
 
 SETTINGS = JobSettings(lease_s=30, attempts=3, backoff_s=10, poll_s=0.01)

@@ -108,3 +108,19 @@ def test_errors_come_back_from_a_process_of_its_own() -> None:
     assert (raised.value.code, raised.value.message) == ("no_such_thing", "It is not there.")
     with pytest.raises(SystemExit):
         children.apart(crashes)
+
+
+def test_what_children_share_starts_no_thread() -> None:
+    """A thread's locks would be copied as they are at the fork, and nobody would open them."""
+    text = "import os; from lamelle.ops import serve; serve.load(); print(len(os.listdir('/proc/self/task')))"
+    with program(text) as parent:
+        assert parent.communicate()[0] == "1\n"
+
+
+HEAVY = ("sqlalchemy", "numpy", "pydicom", "fastapi", "pynetdicom", "alembic", "prometheus_client")
+
+
+@pytest.mark.parametrize("module", ["lamelle.ops.cli", "lamelle.ops.serve", "lamelle.ops.demo.run"])
+def test_a_command_loads_nothing_heavy_before_it_is_known_which(module: str) -> None:
+    with program(f"import sys, {module}; print(sorted(set(sys.modules) & set({HEAVY})))") as parent:
+        assert parent.communicate()[0] == "[]\n"

@@ -1,20 +1,10 @@
 """Vendor slide files read as what they are: pyramids of encoded tiles, written out as DICOM.
 
-`convert` is the door of this room; readers of single formats are not for use from outside.
+`conversion.convert` is the door of this room; readers of single formats are not for use from outside. What is imported
+here is what settings are made of: who only reads them loads no codec.
 """
 
-from lamelle.dicom.vendors.conversion import ConvertedSlide, ConvertSettings, Sink, WrittenInstance, convert
 from lamelle.dicom.vendors.facts import Code, SiteRule, SlideFacts
-from lamelle.dicom.vendors.sniffing import sniff
+from lamelle.dicom.vendors.settings import ConvertSettings
 
-__all__ = [
-    "Code",
-    "ConvertSettings",
-    "ConvertedSlide",
-    "Sink",
-    "SiteRule",
-    "SlideFacts",
-    "WrittenInstance",
-    "convert",
-    "sniff",
-]
+__all__ = ["Code", "ConvertSettings", "SiteRule", "SlideFacts"]

@@ -15,6 +15,7 @@ from lamelle.base.errors import Invalid, LamelleError, Unsupported
 from lamelle.dicom.vendors import dataset, decoded, pyramid, tiles, writer
 from lamelle.dicom.vendors.dataset import Identity, Part
 from lamelle.dicom.vendors.facts import SiteRule, SlideFacts
+from lamelle.dicom.vendors.settings import ConvertSettings
 from lamelle.dicom.vendors.slide import FlatImage, Flavor, Level, Slide
 from lamelle.dicom.vendors.sniffing import sniff
 from lamelle.dicom.vendors.writer import BinaryWriter
@@ -26,24 +27,6 @@ READERS = {
 """format: the module whose `read(path) -> Slide` reads it"""
 
 Sink = Callable[[str], AbstractContextManager[BinaryWriter]]
-
-
-@dataclass(frozen=True, slots=True)
-class ConvertSettings:
-    """How to convert; the defaults suit two cores and 500 MB."""
-
-    threads: int = 2
-    """workers that decode and encode"""
-    jpeg_quality: int = 90
-    """for what must be encoded again and for levels built here; stored JPEG is never touched"""
-    tile_size: int = 512
-    """pixels; only for sources without usable tiles of their own"""
-    build_levels: bool = True
-    """add the reduced levels a file lacks"""
-    temp_dir: str | None = None
-    """scratch space for encoded frames; None: the system's"""
-    assumed_um_per_pixel: float = 0.5
-    """written, and said to be assumed, if neither the file nor the facts know the pixel size"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from lamelle.archive.store import Archive
 from lamelle.base.clock import Clock
 from lamelle.base.errors import Invalid, LamelleError, Unavailable, Unsupported
 from lamelle.base.telemetry import Counter, log, trace
-from lamelle.dicom import vendors
+from lamelle.dicom.vendors.sniffing import sniff
 from lamelle.doors.files import identity, originals, sandbox, sources
 from lamelle.doors.files.request import Request
 from lamelle.doors.files.settings import FilesSettings
@@ -69,7 +69,7 @@ def kind(source: Source) -> str | None:
         if MEDIA_DIRECTORY + b"\2\0\3\0" in head:
             raise Unsupported("dicomdir", "A DICOMDIR lists files; the files themselves are taken.")
         return "dicom"
-    return vendors.sniff(source.path) or ("" if source.expected else None)
+    return sniff(source.path) or ("" if source.expected else None)
 
 
 def is_done(record: ImportRecord, source: Source) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-READER = "lamelle.dicom.vendors:convert"
+READER = "lamelle.dicom.vendors.conversion:convert"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,6 @@ class Request:
     settings: object = None
     limits: Limits = field(default_factory=Limits)
     reader: str = READER
-    """`module:function` with the signature of `lamelle.dicom.vendors.convert`."""
+    """`module:function` with the signature of `lamelle.dicom.vendors.conversion.convert`."""
     scratch: Path | None = None
     """A private folder for what the reader must write on the way; None: it may write nothing anywhere."""

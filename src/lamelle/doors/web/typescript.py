@@ -41,6 +41,6 @@ def _type(schema: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    from lamelle.doors.web import shapes
+    from lamelle.doors.web.api import shapes
 
     sys.stdout.write(types(shapes()))

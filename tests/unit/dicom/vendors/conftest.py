@@ -11,7 +11,8 @@ import pydicom
 import pytest
 from pydicom.encaps import get_frame
 
-from lamelle.dicom.vendors import ConvertedSlide, ConvertSettings, SiteRule, SlideFacts, convert
+from lamelle.dicom.vendors import ConvertSettings, SiteRule, SlideFacts
+from lamelle.dicom.vendors.conversion import ConvertedSlide, convert
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import openslide
 import pytest
 
 from lamelle.base.errors import Invalid
-from lamelle.dicom.vendors import decoded, sniff
+from lamelle.dicom.vendors import decoded
+from lamelle.dicom.vendors.sniffing import sniff
 from lamelle.testing import slides, tiffs
 
 Convert = Callable[..., Any]

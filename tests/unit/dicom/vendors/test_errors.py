@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lamelle.base.errors import Invalid, LamelleError, TooLarge, Unsupported
-from lamelle.dicom.vendors import SiteRule, SlideFacts, convert, sniff
+from lamelle.dicom.vendors import SiteRule, SlideFacts
+from lamelle.dicom.vendors.conversion import convert
+from lamelle.dicom.vendors.sniffing import sniff
 from lamelle.testing import tiffs
 
 Convert = Callable[..., Any]

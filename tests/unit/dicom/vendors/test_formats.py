@@ -15,7 +15,7 @@ import tifffile
 from highdicom.spatial import PixelToReferenceTransformer
 
 from lamelle.base.errors import Invalid, Unsupported
-from lamelle.dicom.vendors import sniff
+from lamelle.dicom.vendors.sniffing import sniff
 from lamelle.testing import tiffs
 
 Convert = Callable[..., Any]

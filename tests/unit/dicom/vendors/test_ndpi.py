@@ -12,7 +12,8 @@ import pytest
 import tifffile
 
 from lamelle.base.errors import Invalid
-from lamelle.dicom.vendors import cropping, sniff
+from lamelle.dicom.vendors import cropping
+from lamelle.dicom.vendors.sniffing import sniff
 from lamelle.testing import tiffs
 
 Convert = Callable[..., Any]

@@ -13,7 +13,7 @@ from lamelle.archive.blobstores.files import FileReader
 from lamelle.archive.retrieve import Retrieve
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.base.ids import uid_from
-from lamelle.doors.dicomweb import FramesFastPath
+from lamelle.doors.dicomweb.frames import FramesFastPath
 from lamelle.testing.archives import SetClock, stored
 from lamelle.testing.instances import slide
 

@@ -16,8 +16,9 @@ from lamelle.access.decide import TABLE
 from lamelle.access.model import WHOLE
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.base.ids import uid_from
-from lamelle.doors import web
+from lamelle.doors.web.api import api
 from lamelle.doors.web.settings import WebSettings
+from lamelle.doors.web.tiles import TilesFastPath
 from lamelle.testing import instances, pictures
 from lamelle.testing.archives import SetClock, store, stored
 from lamelle.testing.browser import client
@@ -36,8 +37,8 @@ def opened(folder: Path) -> Archive:
 
 
 def asked(archive: Archive, settings: WebSettings | None = None) -> Ask:
-    app = Starlette(routes=[Mount("/api", web.api(archive, settings or WebSettings()))])
-    return client(web.TilesFastPath(app, archive))
+    app = Starlette(routes=[Mount("/api", api(archive, settings or WebSettings()))])
+    return client(TilesFastPath(app, archive))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lamelle.doors.web import shapes
+from lamelle.doors.web.api import shapes
 from lamelle.doors.web.typescript import types
 
 WRITTEN = Path(__file__).parents[4] / "viewer" / "src" / "data" / "api.ts"

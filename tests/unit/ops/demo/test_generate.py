@@ -11,7 +11,7 @@ import pytest
 import tifffile
 import zxingcpp
 
-from lamelle.dicom.vendors import sniff
+from lamelle.dicom.vendors.sniffing import sniff
 from lamelle.ops.demo import cases, ct, generate, svs
 from lamelle.ops.demo.labels import LabelText, label
 
