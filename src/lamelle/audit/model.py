@@ -67,6 +67,9 @@ EVENTS: Final[Mapping[str, Event]] = {
     "sign_in_refused": Event(AUTHENTICATION, "E", LOGIN),
     "sign_out": Event(AUTHENTICATION, "E", LOGOUT),
     "session_revoked": Event(AUTHENTICATION, "E", LOGOUT),
+    "password_changed": Event(ALERT, "E", USER),
+    "factor_changed": Event(ALERT, "E", USER),
+    "purpose_changed": Event(ALERT, "E", USER),
     "association_refused": Event(ALERT, "E", NODE),
     # images
     "view": Event(ACCESSED, "R"),
@@ -87,9 +90,11 @@ EVENTS: Final[Mapping[str, Event]] = {
     "share_ended": Event(ALERT, "E", OBJECT_RIGHTS),
     "break_glass": Event(ALERT, "E", EMERGENCY),
     "break_glass_ended": Event(ALERT, "E", EMERGENCY_ENDED),
+    "break_glass_reviewed": Event(ALERT, "E", EMERGENCY_ENDED),
     "rights_changed": Event(ALERT, "E", ROLES),
     "user_changed": Event(ALERT, "E", USER),
-    "token_changed": Event(ALERT, "E", USER),
+    "token_created": Event(ALERT, "E", USER),
+    "token_revoked": Event(ALERT, "E", USER),
     "place_changed": Event(ALERT, "E", CONFIGURATION),
     "settings_changed": Event(ALERT, "E", CONFIGURATION),
     # what a guard asks for, when it is refused or belongs to no other line
