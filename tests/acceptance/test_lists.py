@@ -74,5 +74,5 @@ def test_imports_say_that_all_is_well(page: Page) -> None:
 
 def test_a_study_that_is_not_there(page: Page, complaints: list[str]) -> None:
     page.goto("/studies/1.2.3")
-    expect(page.get_by_role("alert")).to_contain_text("Il n’y a rien à cette adresse.")
+    expect(page.get_by_role("alert")).to_contain_text("Introuvable, ou pas à votre portée")
     complaints.clear()  # the browser reports the 404 that was asked for

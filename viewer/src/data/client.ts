@@ -7,14 +7,37 @@ export class Refused extends Error {
     readonly status: number,
     readonly code: string,
     detail: string,
+    /** Seconds to wait before trying again, when the server says so. */
+    readonly wait = 0,
   ) {
     super(detail);
   }
 }
 
+type Listener = () => void;
+let onSignedOut: Listener = () => {};
+
+/** Who is told when the server no longer knows who asks. */
+export function whenSignedOut(listener: Listener): void {
+  onSignedOut = listener;
+}
+
 export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
-  const answer = await fetch(path, { headers: { accept: "application/json" }, signal: signal ?? null });
-  if (answer.ok) return (await answer.json()) as T;
+  return (await answered(path, { signal: signal ?? null })).json() as Promise<T>;
+}
+
+/** A change; the header is what no form of another site can send. */
+export async function send<T = void>(method: "POST" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<T> {
+  const headers = { "content-type": "application/json", "x-lamelle": "page" };
+  const answer = await answered(path, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
+  const text = await answer.text();
+  return (text ? JSON.parse(text) : undefined) as T;
+}
+
+async function answered(path: string, init: RequestInit): Promise<Response> {
+  const answer = await fetch(path, { ...init, headers: { accept: "application/json", ...init.headers } });
+  if (answer.ok) return answer;
   const problem = (await answer.json().catch(() => ({}))) as Partial<Problem>;
-  throw new Refused(answer.status, problem.code ?? "unknown", problem.detail ?? answer.statusText);
+  if (answer.status === 401 && !path.startsWith("/api/session")) onSignedOut();
+  throw new Refused(answer.status, problem.code ?? "unknown", problem.detail ?? answer.statusText, Number(answer.headers.get("retry-after") ?? 0));
 }

@@ -2,13 +2,16 @@
 
 import "@mantine/core/styles.css";
 import "./lists.css";
-import { createTheme, MantineProvider, SegmentedControl } from "@mantine/core";
+import "./people.css";
+import { createTheme, MantineProvider } from "@mantine/core";
 import { Link, Outlet } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
-import { LANGUAGES, type Language, speak } from "../data/i18n";
 import { recall, remember, type Theme } from "../data/preferences";
-import { Icon } from "../tools/icons";
+import { may, useSession } from "../data/session";
+import { Appearance } from "../tools/Appearance";
+import { AccountMenu } from "./AccountMenu";
+import { EmergencyBanner } from "./EmergencyBanner";
 
 const theme = createTheme({
   fontFamily: "var(--font)",
@@ -26,13 +29,14 @@ const theme = createTheme({
 const nonce = () => document.querySelector<HTMLElement>("meta[property=csp-nonce]")?.nonce ?? "";
 
 export function Lists() {
-  const { t, i18n } = useTranslation();
+  const { t } = useTranslation();
+  const session = useSession();
   const [scheme, setScheme] = useState<Theme>(recall("theme", "dark") as Theme);
-  const other: Theme = scheme === "dark" ? "light" : "dark";
-  const switchTheme = () => {
-    remember("theme", other);
-    setScheme(other);
+  const switchTheme = (wanted: Theme) => {
+    remember("theme", wanted);
+    setScheme(wanted);
   };
+  const looks = <Appearance scheme={scheme} onScheme={switchTheme} />;
   return (
     <MantineProvider theme={theme} forceColorScheme={scheme} getStyleNonce={nonce}>
       <a className="skip" href="#content">
@@ -48,22 +52,17 @@ export function Lists() {
             <Link to="/" activeOptions={{ exact: true, includeSearch: false }}>
               {t("nav.studies")}
             </Link>
-            <Link to="/imports">{t("nav.imports")}</Link>
+            {may(session, "operate") && <Link to="/imports">{t("nav.imports")}</Link>}
+            {session?.required && may(session, "audit") && (
+              <Link to="/audit" activeOptions={{ includeSearch: false }}>
+                {t("nav.audit")}
+              </Link>
+            )}
+            {session?.required && may(session, "administer") && <Link to="/people">{t("nav.people")}</Link>}
           </nav>
-          <div className="masthead-end">
-            <button type="button" className="quiet" onClick={switchTheme}>
-              <Icon name={other === "dark" ? "moon" : "sun"} size={18} />
-              <span>{t(`app.theme.${other}`)}</span>
-            </button>
-            <SegmentedControl
-              size="xs"
-              aria-label={t("app.language")}
-              value={i18n.language}
-              onChange={(value) => void speak(value as Language)}
-              data={LANGUAGES.map((value) => ({ value, label: value.toUpperCase() }))}
-            />
-          </div>
+          <div className="masthead-end">{session?.required ? <AccountMenu session={session}>{looks}</AccountMenu> : looks}</div>
         </header>
+        <EmergencyBanner />
         <main id="content" tabIndex={-1}>
           <Outlet />
         </main>

@@ -10,6 +10,7 @@ import { isDark } from "../data/channels";
 import { firstChannels, firstLayer, type Layer } from "../data/layer";
 import { type Open, openPanels, type PanelName, rememberPanels } from "../data/preferences";
 import { slideQuery, studyQuery } from "../data/queries";
+import { askAgain, isIn, useSession } from "../data/session";
 import { placeOf } from "../math/place";
 import { magnificationOf } from "../math/scale";
 import { writeView } from "../math/view";
@@ -25,6 +26,7 @@ import { ScaleBar } from "../tools/ScaleBar";
 import { SlideStrip } from "../tools/SlideStrip";
 import { Tool } from "../tools/Tool";
 import { Trouble } from "../tools/Trouble";
+import { EmergencyBanner } from "./EmergencyBanner";
 import { SlideBar } from "./SlideBar";
 import { SlideChoices } from "./SlideChoices";
 import { useFineFocus, useKeys } from "./slideKeys";
@@ -86,12 +88,18 @@ function Reader({ slide }: { slide: Slide }) {
     const begun = taken(slide, layer);
     begun?.moveTo(places);
     const made = begun ?? new Scene({ places, slide, layer, view: search, ...(search.x === undefined && { standIn: thumbnailOf(slide.uid) }) });
-    made.watch({ onState: setState, onPointer: setPointer, onFirstView: () => {} });
+    made.watch({ onState: setState, onPointer: setPointer, onFirstView: () => {}, onMissed: askAgain });
     scene.current = made;
     performance.mark("lamelle-tools");
     return () => made.destroy();
     // A scene lives as long as its scanned area; planes, paths and colours change inside it.
   }, [slide, layer.pyramid]);
+  const known = isIn(useSession());
+  const was = useRef(known);
+  useEffect(() => {
+    if (known && !was.current) scene.current?.again(); // tiles that were refused while nobody was signed in
+    was.current = known;
+  }, [known]);
   const name = t("slide.viewer", { name: slide.container || slide.description });
   useLayoutEffect(() => scene.current?.element.setAttribute("aria-label", name), [name, slide, layer.pyramid]);
 
@@ -137,6 +145,7 @@ function Reader({ slide }: { slide: Slide }) {
   return (
     <>
       <SlideBar slide={slide} study={study} open={open} onToggle={toggle} onHelp={() => setHelp(true)} onShare={share} shared={shared} />
+      <EmergencyBanner study={slide.study_uid} />
       <div className="desk">
         {open.strip && slide.slides_in_study > 1 && <SlideStrip slides={siblings} open={slide.uid} />}
         <div ref={stage} className={`stage-frame${dark ? " dark" : ""}`}>

@@ -8,11 +8,13 @@ import type { Stack } from "../data/api";
 import { dateText, numberText } from "../data/format";
 import { renderedOf } from "../data/addresses";
 import { stackQuery, studyQuery } from "../data/queries";
+import { askAgain, isIn, useSession } from "../data/session";
 import { factLines, Lines } from "../tools/Details";
 import { Icon } from "../tools/icons";
 import { Panel } from "../tools/Panel";
 import { Tool } from "../tools/Tool";
 import { Trouble } from "../tools/Trouble";
+import { EmergencyBanner } from "./EmergencyBanner";
 
 type WindowLevel = { center: number; width: number };
 
@@ -63,6 +65,7 @@ function StackReader({ stack }: { stack: Stack }) {
       }
     }
   });
+  const known = isIn(useSession());
   const ct = stack.modality === "CT";
   const number = (value: number) => numberText(value, i18n.language, 0);
   return (
@@ -83,9 +86,10 @@ function StackReader({ stack }: { stack: Stack }) {
           <Tool icon="info" name={t("slide.info")} keys="I" on={info} onClick={() => setInfo(!info)} />
         </div>
       </header>
+      <EmergencyBanner study={stack.study_uid} />
       <div className="desk">
         <div ref={stage} className="stage-frame stack" tabIndex={0} role="application" aria-label={t("stack.image", { index: index + 1, count })}>
-          {image ? <img className="stack-image" src={urlOf(index)} alt={t("stack.image", { index: index + 1, count })} draggable={false} /> : <p className="empty">{t("stack.none")}</p>}
+          {image ? <img key={`${urlOf(index)}#${known}`} className="stack-image" src={urlOf(index)} onError={askAgain} alt={t("stack.image", { index: index + 1, count })} draggable={false} /> : <p className="empty">{t("stack.none")}</p>}
           {info && (
             <div className="corner top-right">
               <Panel title={t("slide.info")} className="info" onClose={() => setInfo(false)}>

@@ -10,6 +10,7 @@ import { useTranslation } from "react-i18next";
 import type { StudyItem, StudyPage } from "../data/api";
 import { ageAt, dateText } from "../data/format";
 import { type Filters, PAGE, studiesQuery } from "../data/queries";
+import { may, useSession } from "../data/session";
 import { stainName } from "../data/stain";
 import { DayField } from "../tools/DayField";
 import { Icon } from "../tools/icons";
@@ -168,13 +169,19 @@ function Row({ study }: { study: StudyItem | undefined }) {
 
 function Empty({ filtered }: { filtered: boolean }) {
   const { t } = useTranslation();
-  const kind = filtered ? "nothing" : "empty";
+  const session = useSession();
+  const kind = filtered ? "nothing" : session?.required ? "none" : "empty";
   return (
     <div className="empty" role="status">
       <img src="/icon.svg" alt="" width={72} height={72} />
       <h2>{t(`studies.${kind}.title`)}</h2>
       <p>{t(`studies.${kind}.text`)}</p>
-      {!filtered && <Code>{t("studies.empty.command")}</Code>}
+      {kind === "empty" && <Code>{t("studies.empty.command")}</Code>}
+      {kind !== "empty" && may(session, "break_glass") && session?.required && (
+        <p>
+          {t("emergency.hint")} <Link to="/emergency">{t("emergency.open")}</Link>
+        </p>
+      )}
     </div>
   );
 }

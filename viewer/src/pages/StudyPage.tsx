@@ -1,15 +1,19 @@
 /** One study: its slides as cards, then everything else. */
 
+import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { SlideCard, Study } from "../data/api";
 import { ageAt, dateText, numberText } from "../data/format";
 import { studyQuery } from "../data/queries";
+import { may, useSession } from "../data/session";
 import { stainName } from "../data/stain";
 import { Icon } from "../tools/icons";
 import { Thumbnail } from "../tools/Thumbnail";
 import { Trouble } from "../tools/Trouble";
+import { ShareDialog } from "./ShareDialog";
 
 export function StudyPage() {
   const { study } = useParams({ from: "/lists/studies/$study" });
@@ -55,6 +59,8 @@ export function StudyPage() {
 
 function Heading({ study }: { study: Study }) {
   const { t, i18n } = useTranslation();
+  const session = useSession();
+  const [sharing, setSharing] = useState(false);
   const { patient } = study;
   const age = ageAt(patient.birth_date, study.date);
   const facts: [string, string][] = [
@@ -64,7 +70,14 @@ function Heading({ study }: { study: Study }) {
   ];
   return (
     <header className="study-head">
-      <h1>{patient.name || t("patient.unknown")}</h1>
+      <div className="page-head">
+        <h1>{patient.name || t("patient.unknown")}</h1>
+        {session?.required && may(session, "share") && (
+          <Button variant="default" onClick={() => setSharing(true)}>
+            {t("share.title")}
+          </Button>
+        )}
+      </div>
       <p className="study-who">
         {[
           patient.id,
@@ -86,6 +99,7 @@ function Heading({ study }: { study: Study }) {
             </div>
           ))}
       </dl>
+      {sharing && <ShareDialog study={study.uid} onClose={() => setSharing(false)} />}
     </header>
   );
 }

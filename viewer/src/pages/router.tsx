@@ -1,11 +1,41 @@
 /** The addresses of the pages. Data are asked for while the code of a page loads, not after. */
 
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet } from "@tanstack/react-router";
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
+import { readFirst } from "../data/first";
 import { queryClient, slideQuery, stackQuery, studyQuery } from "../data/queries";
+import { isIn, sessionQuery } from "../data/session";
 import { readView, type View } from "../math/view";
-import { Trouble } from "../tools/Trouble";
+import { Missing, Trouble } from "../tools/Trouble";
+import { needing, Root } from "./Root";
 
-const root = createRootRoute({ component: Outlet, notFoundComponent: () => <Trouble error={null} /> });
+/** A slide that came with its page shows that its reader is known: nothing has to be asked before it is drawn. */
+let brought = readFirst() !== null;
+
+const root = createRootRoute({
+  component: Root,
+  notFoundComponent: Missing,
+  beforeLoad: async ({ location }) => {
+    if (location.pathname === "/sign-in") return;
+    if (brought) {
+      brought = false;
+      void queryClient.prefetchQuery(sessionQuery());
+      return;
+    }
+    if (!isIn(await queryClient.ensureQueryData(sessionQuery()))) throw redirect({ to: "/sign-in", search: { to: location.href }, replace: true });
+  },
+});
+
+type SignInSearch = { to?: string; error?: string };
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: "/sign-in",
+  validateSearch: (search: Record<string, unknown>): SignInSearch => ({
+    ...(typeof search.to === "string" && { to: search.to }),
+    ...(typeof search.error === "string" && { error: search.error }),
+  }),
+  component: lazyRouteComponent(() => import("./SignInPage"), "SignInPage"),
+});
 
 export type StudiesSearch = { q?: string; modality?: string; from?: string; to?: string };
 
@@ -14,14 +44,8 @@ const lists = createRoute({ getParentRoute: () => root, id: "lists", component: 
 const studies = createRoute({
   getParentRoute: () => lists,
   path: "/",
-  validateSearch: (search: Record<string, unknown>): StudiesSearch => {
-    const found: StudiesSearch = {};
-    for (const name of ["q", "modality", "from", "to"] as const) {
-      if (search[name] !== undefined && search[name] !== "") found[name] = String(search[name]);
-    }
-    return found;
-  },
-  component: lazyRouteComponent(() => import("./StudiesPage"), "StudiesPage"),
+  validateSearch: (search: Record<string, unknown>): StudiesSearch => texts(search, ["q", "modality", "from", "to"]),
+  component: needing("view", lazyRouteComponent(() => import("./StudiesPage"), "StudiesPage")),
 });
 
 const study = createRoute({
@@ -31,7 +55,23 @@ const study = createRoute({
   component: lazyRouteComponent(() => import("./StudyPage"), "StudyPage"),
 });
 
-const imports = createRoute({ getParentRoute: () => lists, path: "/imports", component: lazyRouteComponent(() => import("./ImportsPage"), "ImportsPage") });
+const imports = createRoute({ getParentRoute: () => lists, path: "/imports", component: needing("operate", lazyRouteComponent(() => import("./ImportsPage"), "ImportsPage")) });
+const account = createRoute({ getParentRoute: () => lists, path: "/account", component: lazyRouteComponent(() => import("./AccountPage"), "AccountPage") });
+const people = createRoute({ getParentRoute: () => lists, path: "/people", component: needing("administer", lazyRouteComponent(() => import("./PeoplePage"), "PeoplePage")) });
+const places = createRoute({ getParentRoute: () => lists, path: "/places", component: needing("administer", lazyRouteComponent(() => import("./PlacesPage"), "PlacesPage")) });
+const roles = createRoute({ getParentRoute: () => lists, path: "/roles", component: lazyRouteComponent(() => import("./RolesPage"), "RolesPage") });
+const emergency = createRoute({ getParentRoute: () => lists, path: "/emergency", component: needing("break_glass", lazyRouteComponent(() => import("./EmergencyPage"), "EmergencyPage")) });
+
+export type AuditSearch = { patient?: string; actor?: string; action?: string; outcome?: string; from?: string; to?: string };
+
+const audit = createRoute({
+  getParentRoute: () => lists,
+  path: "/audit",
+  validateSearch: (search: Record<string, unknown>): AuditSearch => texts(search, ["patient", "actor", "action", "outcome", "from", "to"]),
+  component: needing("audit", lazyRouteComponent(() => import("./OfficerPage"), "OfficerPage")),
+});
+const emergencies = createRoute({ getParentRoute: () => lists, path: "/audit/emergencies", component: needing("audit", lazyRouteComponent(() => import("./EmergenciesPage"), "EmergenciesPage")) });
+const ledger = createRoute({ getParentRoute: () => lists, path: "/audit/ledger", component: needing("audit", lazyRouteComponent(() => import("./LedgerPage"), "LedgerPage")) });
 
 const slide = createRoute({
   getParentRoute: () => root,
@@ -48,6 +88,12 @@ const stack = createRoute({
   component: lazyRouteComponent(() => import("./StackPage"), "StackPage"),
 });
 
+function texts<Name extends string>(search: Record<string, unknown>, names: Name[]): { [name in Name]?: string } {
+  const found: { [name in Name]?: string } = {};
+  for (const name of names) if (search[name] !== undefined && search[name] !== "") found[name] = String(search[name]);
+  return found;
+}
+
 /** Addresses stay plain: a shared view reads ?x=…&y=…&mag=… */
 function stringify(search: Record<string, unknown>): string {
   const found = new URLSearchParams();
@@ -57,7 +103,7 @@ function stringify(search: Record<string, unknown>): string {
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([lists.addChildren([studies, study, imports]), slide, stack]),
+  routeTree: root.addChildren([signIn, lists.addChildren([studies, study, imports, account, people, places, roles, emergency, audit, emergencies, ledger]), slide, stack]),
   parseSearch: (text) => Object.fromEntries(new URLSearchParams(text)),
   stringifySearch: stringify,
   defaultPreload: "intent",

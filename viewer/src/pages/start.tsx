@@ -7,10 +7,12 @@ import { createRoot } from "react-dom/client";
 import { readFirst } from "../data/first";
 import { startLanguages } from "../data/i18n";
 import { queryClient, slideQuery, studyQuery } from "../data/queries";
+import { sessionQuery } from "../data/session";
 import { router } from "./router";
 
 export async function start(): Promise<void> {
   const first = readFirst();
+  void queryClient.prefetchQuery(sessionQuery());
   if (first) {
     void import("./SlidePage");
     queryClient.setQueryData(slideQuery(first.uid).queryKey, first);

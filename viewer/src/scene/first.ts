@@ -35,7 +35,7 @@ export async function begin(): Promise<void> {
   const scene = new Scene({ places, slide, layer, view });
   begun = { scene, layer, frame };
   scene.viewer.addOnceHandler("animation-start", () => drawn?.canvas.remove());
-  const whole = new Promise<void>((resolve) => scene.watch({ onState: () => {}, onPointer: () => {}, onFirstView: resolve }));
+  const whole = new Promise<void>((resolve) => scene.watch({ onState: () => {}, onPointer: () => {}, onFirstView: resolve, onMissed: () => {} }));
   void whole.then(() => {
     drawn?.canvas.remove();
     if (!drawn) mark();

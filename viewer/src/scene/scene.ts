@@ -26,6 +26,8 @@ export type Watcher = {
   onState: (state: State) => void;
   onPointer: (pointer: Pointer) => void;
   onFirstView: () => void;
+  /** A tile did not come: the reader may be signed in no more. */
+  onMissed: () => void;
 };
 
 /** Where the slide and its map lie in the page. */
@@ -172,6 +174,13 @@ export class Scene {
     else this.add(layer, 1);
   }
 
+  /** Load everything again: tiles that were refused are not asked for twice otherwise. */
+  again(): void {
+    const before = [...this.shown.values()];
+    this.shown.clear();
+    this.add(this.layer, 1, () => before.forEach((image) => this.viewer.world.removeItem(image)));
+  }
+
   destroy(): void {
     this.watcher = null;
     clearTimeout(this.later);
@@ -211,6 +220,7 @@ export class Scene {
     for (const event of ["animation", "animation-finish", "resize", "rotate"] as const) {
       viewer.addHandler(event, () => this.changed());
     }
+    viewer.addHandler("tile-load-failed", () => this.watcher?.onMissed());
     viewer.addHandler("canvas-key", (event) => {
       event.preventDefaultAction = true;
     });
@@ -256,7 +266,7 @@ export class Scene {
     return this.shown.get(layerKey(layer));
   }
 
-  private add(layer: Layer, opacity: number): void {
+  private add(layer: Layer, opacity: number, onAdded = () => {}): void {
     this.viewer.addTiledImage({
       tileSource: tileSource(this.slide, layer) as unknown as string,
       opacity,
@@ -264,6 +274,7 @@ export class Scene {
       success: (event) => {
         const added = (event as unknown as { item: OpenSeadragon.TiledImage }).item;
         this.shown.set(layerKey(layer), added);
+        onAdded();
         if (layerKey(layer) === layerKey(this.layer)) this.reveal(layer);
       },
     });
