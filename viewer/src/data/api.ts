@@ -17,13 +17,12 @@ export type AuditItem = {
   number: number;
   at: string;
   actor: string;
-  actor_id: number;
-  name: string;
   action: string;
   outcome: "success" | "refused" | "failed";
   purpose: string;
   place: number;
   address: string;
+  session: string;
   study_uid: string;
   patient_id: string;
   issuer: string;
@@ -33,17 +32,23 @@ export type AuditItem = {
 };
 
 export type AuditPage = {
-  items: AuditItem[];
-  next: number | null;
+  entries: AuditItem[];
+  next: string | null;
 };
 
 export type AuditState = {
-  sealed_to: number;
-  sealed_at: string | null;
-  checkpoint_at: string | null;
-  pending: number;
-  findings: string[] | null;
-  verified_at: string | null;
+  entries: number;
+  sound: boolean;
+  findings: Finding[];
+  checkpoint: CheckpointItem | null;
+  waiting: number;
+  receivers: Receiver[];
+};
+
+export type CheckpointItem = {
+  number: number;
+  at: string;
+  key: string;
 };
 
 export type Code = {
@@ -57,6 +62,12 @@ export type Confirmation = {
 export type Credentials = {
   login: string;
   password: string;
+};
+
+export type DemoAccount = {
+  login: string;
+  password: string;
+  role: Role;
 };
 
 export type Emergency = {
@@ -92,6 +103,11 @@ export type EmergencyReview = {
 export type Fact = {
   keyword: string;
   value: string;
+};
+
+export type Finding = {
+  number: number;
+  what: string;
 };
 
 export type Grant = {
@@ -223,6 +239,11 @@ export type ReceivedStudy = {
   kind: "slide" | "stack" | "document" | "other";
 };
 
+export type Receiver = {
+  receiver: string;
+  sent: number;
+};
+
 export type RecoveryCodes = {
   recovery_codes: string[];
 };
@@ -269,6 +290,8 @@ export type Session = {
   establishment: string;
   actions: Action[];
   providers: Provider[];
+  demo: DemoAccount[];
+  csrf: string;
   until: string | null;
 };
 
@@ -301,6 +324,10 @@ export type ShareNew = {
   purpose: Purpose;
   days?: number | null;
   reason?: string;
+};
+
+export type SignedOut = {
+  to: string;
 };
 
 export type Slide = {

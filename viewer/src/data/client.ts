@@ -14,6 +14,13 @@ export class Refused extends Error {
   }
 }
 
+/** What every change carries, so that no other site can make it; the server tells it with the session. */
+let proof = "page";
+
+export function prove(csrf: string): void {
+  proof = csrf || "page";
+}
+
 type Listener = () => void;
 let onSignedOut: Listener = () => {};
 
@@ -26,9 +33,8 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   return (await answered(path, { signal: signal ?? null })).json() as Promise<T>;
 }
 
-/** A change; the header is what no form of another site can send. */
 export async function send<T = void>(method: "POST" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<T> {
-  const headers = { "content-type": "application/json", "x-lamelle": "page" };
+  const headers = { "content-type": "application/json", "x-lamelle": proof };
   const answer = await answered(path, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
   const text = await answer.text();
   return (text ? JSON.parse(text) : undefined) as T;

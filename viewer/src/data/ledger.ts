@@ -5,7 +5,7 @@ import type { AuditPage, AuditState, Emergency, EmergencyNew, EmergencyOpened, S
 import { get, send } from "./client";
 import { queryClient } from "./queries";
 
-export type Asked = { patient: string; actor: string; action: string; outcome: string; from: string; to: string };
+export type Asked = { patient_id: string; study_uid: string; actor: string; action: string; outcome: string; from: string; to: string };
 export const ENTRIES = 50;
 
 export function ledgerAddress(path: string, asked: Partial<Asked>, more: Record<string, string> = {}): string {
@@ -17,17 +17,13 @@ export function ledgerAddress(path: string, asked: Partial<Asked>, more: Record<
 export function entriesQuery(asked: Partial<Asked>) {
   return infiniteQueryOptions({
     queryKey: ["audit", asked],
-    initialPageParam: 0,
-    queryFn: ({ signal, pageParam }) => get<AuditPage>(ledgerAddress("/api/audit", asked, { limit: String(ENTRIES), ...(pageParam && { before: String(pageParam) }) }), signal),
+    initialPageParam: "",
+    queryFn: ({ signal, pageParam }) => get<AuditPage>(ledgerAddress("/api/audit/entries", asked, { limit: String(ENTRIES), ...(pageParam && { after: pageParam }) }), signal),
     getNextPageParam: (last) => last.next,
   });
 }
 
-export const ledgerStateQuery = () => queryOptions({ queryKey: ["ledger"], queryFn: ({ signal }) => get<AuditState>("/api/audit/state", signal), refetchInterval: 10_000 });
-
-export async function verifyLedger(): Promise<void> {
-  queryClient.setQueryData(ledgerStateQuery().queryKey, await send<AuditState>("POST", "/api/audit/verify"));
-}
+export const ledgerStateQuery = () => queryOptions({ queryKey: ["ledger"], queryFn: ({ signal }) => get<AuditState>("/api/audit/state", signal)});
 
 export const emergenciesQuery = (open: boolean) => queryOptions({ queryKey: ["emergencies", open], queryFn: ({ signal }) => get<Emergency[]>(`/api/emergencies?open=${open}`, signal) });
 

@@ -1,14 +1,14 @@
 /** Who is signed in, for which purpose, and what they may do. */
 
 import { queryOptions, useQuery } from "@tanstack/react-query";
-import type { Action, Purpose, Session } from "./api";
-import { get, send, whenSignedOut } from "./client";
+import type { Action, Purpose, Session, SignedOut } from "./api";
+import { get, prove, send, whenSignedOut } from "./client";
 import { queryClient } from "./queries";
 
 export const sessionQuery = () =>
   queryOptions({
     queryKey: ["session"],
-    queryFn: ({ signal }) => get<Session>("/api/session", signal),
+    queryFn: async ({ signal }) => proven(await get<Session>("/api/session", signal)),
     staleTime: 20_000,
   });
 
@@ -35,15 +35,22 @@ export async function lookFor(purpose: Purpose): Promise<void> {
 
 /** The page is loaded anew, so that nothing of the person stays in memory. */
 export async function signOut(): Promise<void> {
-  await send("DELETE", "/api/session");
-  location.assign("/sign-in");
+  const { to } = await send<SignedOut>("DELETE", "/api/session");
+  location.assign(to || "/sign-in");
 }
 
 export function keep(session: Session): void {
   queryClient.setQueryData(sessionQuery().queryKey, session);
 }
 
-const step = (path: string, body: unknown) => send<Session>("POST", `/api/session${path}`, body);
+async function step(path: string, body: unknown): Promise<Session> {
+  return proven(await send<Session>("POST", `/api/session${path}`, body));
+}
+
+function proven(session: Session): Session {
+  prove(session.csrf);
+  return session;
+}
 
 /** Asks who is signed in again, when something that cannot say why has failed: a tile, a picture. */
 export function askAgain(): void {
@@ -53,6 +60,7 @@ export function askAgain(): void {
 whenSignedOut(() => {
   const known = queryClient.getQueryData(sessionQuery().queryKey);
   if (known?.signed_in && known.required) keep({ ...known, signed_in: false, step: "" });
+  prove("");
 });
 
 /** Where to go after signing in: an address of ours, never another site's. */

@@ -57,7 +57,7 @@ function Line({ found, onReview }: { found: Emergency; onReview: () => void }) {
       <span className="two">
         <span>
           {t("audit.patient")}{" "}
-          <Link className="mono" to="/audit" search={{ patient: found.patient_id }}>
+          <Link className="mono" to="/audit" search={{ patient_id: found.patient_id }}>
             {found.patient_id || "—"}
           </Link>
         </span>

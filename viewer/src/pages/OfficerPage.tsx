@@ -14,7 +14,7 @@ import { Trouble } from "../tools/Trouble";
 import type { AuditSearch } from "./router";
 import { Tabs } from "./Tabs";
 
-const ACTIONS = ["view", "search", "retrieve", "store", "delete", "export", "share", "break_glass", "sign_in", "sign_in_refused", "sign_out", "rights_changed", "user_changed", "audit_read"];
+const ACTIONS = ["view", "search", "retrieve", "export", "store", "delete", "purge", "share", "break_glass", "sign_in", "sign_in_refused", "sign_out", "rights_changed", "user_changed", "token_created", "audit_read"];
 const OUTCOMES = ["success", "refused", "failed"] as const;
 
 export function OfficerPage() {
@@ -36,12 +36,17 @@ export function OfficerPage() {
         </span>
       </div>
       <div className="filters" role="search">
-        <Word name={t("audit.patient")} value={search.patient ?? ""} onWord={(patient) => change({ patient })} />
+        <Word name={t("audit.patient")} value={search.patient_id ?? ""} onWord={(patient_id) => change({ patient_id })} />
         <Word name={t("audit.person")} value={search.actor ?? ""} onWord={(actor) => change({ actor })} />
         <NativeSelect aria-label={t("audit.action")} value={search.action ?? ""} onChange={(event) => change({ action: event.currentTarget.value })} data={[{ value: "", label: t("audit.anyAction") }, ...ACTIONS.map((value) => ({ value, label: t(`audit.actions.${value}`) }))]} />
         <NativeSelect aria-label={t("audit.outcome")} value={search.outcome ?? ""} onChange={(event) => change({ outcome: event.currentTarget.value })} data={[{ value: "", label: t("audit.anyOutcome") }, ...OUTCOMES.map((value) => ({ value, label: t(`audit.outcomes.${value}`) }))]} />
         <DayField name={t("studies.from")} day={search.from ?? ""} onDay={(from) => change({ from })} />
         <DayField name={t("studies.to")} day={search.to ?? ""} onDay={(to) => change({ to })} />
+        {search.study_uid && (
+          <span className="mono uid" title={search.study_uid}>
+            {search.study_uid}
+          </span>
+        )}
         {Object.keys(search).length > 0 && (
           <Button variant="subtle" onClick={() => void navigate({ to: "/audit", search: {}, replace: true })}>
             {t("studies.clear")}
@@ -68,7 +73,7 @@ function Entries({ asked }: { asked: AuditSearch }) {
   const { t } = useTranslation();
   const { data, error, refetch, fetchNextPage, hasNextPage, isFetching } = useInfiniteQuery(entriesQuery(asked));
   if (error && !data) return <Trouble error={error} onRetry={() => void refetch()} />;
-  const items = data?.pages.flatMap((page) => page.items) ?? [];
+  const items = data?.pages.flatMap((page) => page.entries) ?? [];
   return (
     <div aria-busy={isFetching}>
       {data && items.length === 0 && <p className="none">{t("audit.nothing")}</p>}
@@ -114,7 +119,7 @@ function Entry({ item }: { item: AuditItem }) {
       </td>
       <td>
         <Link to="/audit" search={{ actor: item.actor }}>
-          {item.name || item.actor}
+          {item.actor}
         </Link>
         <span className="dim">{item.purpose && t(`purposes.${item.purpose}.name`, { defaultValue: item.purpose })}</span>
       </td>
@@ -128,13 +133,15 @@ function Entry({ item }: { item: AuditItem }) {
       </td>
       <td>
         {item.patient_id && (
-          <Link to="/audit" search={{ patient: item.patient_id }}>
+          <Link to="/audit" search={{ patient_id: item.patient_id }}>
             {item.patient_id}
           </Link>
         )}
-        <span className="dim mono uid" title={item.study_uid}>
-          {item.study_uid}
-        </span>
+        {item.study_uid && (
+          <Link className="mono uid" to="/audit" search={{ study_uid: item.study_uid }} title={item.study_uid}>
+            {item.study_uid}
+          </Link>
+        )}
         {item.subject && <span className="dim">{item.subject}</span>}
       </td>
       <td className="mono dim">{item.address}</td>

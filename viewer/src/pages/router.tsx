@@ -62,12 +62,12 @@ const places = createRoute({ getParentRoute: () => lists, path: "/places", compo
 const roles = createRoute({ getParentRoute: () => lists, path: "/roles", component: lazyRouteComponent(() => import("./RolesPage"), "RolesPage") });
 const emergency = createRoute({ getParentRoute: () => lists, path: "/emergency", component: needing("break_glass", lazyRouteComponent(() => import("./EmergencyPage"), "EmergencyPage")) });
 
-export type AuditSearch = { patient?: string; actor?: string; action?: string; outcome?: string; from?: string; to?: string };
+export type AuditSearch = { patient_id?: string; study_uid?: string; actor?: string; action?: string; outcome?: string; from?: string; to?: string };
 
 const audit = createRoute({
   getParentRoute: () => lists,
   path: "/audit",
-  validateSearch: (search: Record<string, unknown>): AuditSearch => texts(search, ["patient", "actor", "action", "outcome", "from", "to"]),
+  validateSearch: (search: Record<string, unknown>): AuditSearch => texts(search, ["patient_id", "study_uid", "actor", "action", "outcome", "from", "to"]),
   component: needing("audit", lazyRouteComponent(() => import("./OfficerPage"), "OfficerPage")),
 });
 const emergencies = createRoute({ getParentRoute: () => lists, path: "/audit/emergencies", component: needing("audit", lazyRouteComponent(() => import("./EmergenciesPage"), "EmergenciesPage")) });

@@ -2,7 +2,7 @@
 
 import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
-import type { Session } from "../data/api";
+import type { DemoAccount, Session } from "../data/api";
 import { Refused } from "../data/client";
 import { newPassword, secondFactor, signIn } from "../data/session";
 import "./signin.css";
@@ -36,6 +36,7 @@ function Credentials({ session, login, back, onPassword, onNext }: { session: Se
         <Field name="login" label={t("signin.login")} value={login} autoComplete="username" autoFocus={!login} />
         <Field name="password" label={t("signin.password")} type="password" autoComplete="current-password" autoFocus={Boolean(login)} />
       </Step>
+      {session.demo.length > 0 && <Demo accounts={session.demo} onNext={onNext} />}
       {session.providers.length > 0 && (
         <div className="providers">
           <p className="or">
@@ -49,6 +50,32 @@ function Credentials({ session, login, back, onPassword, onNext }: { session: Se
         </div>
       )}
     </>
+  );
+}
+
+/** The accounts of the demonstration, a click each. */
+function Demo({ accounts, onNext }: { accounts: DemoAccount[]; onNext: (session: Session) => void }) {
+  const { t } = useTranslation();
+  const { busy, error, run } = useWork();
+  return (
+    <div className="demo">
+      <p className="or">
+        <span>{t("signin.demo")}</span>
+      </p>
+      <div className="demo-accounts">
+        {accounts.map(({ login, password, role }) => (
+          <button key={login} type="button" disabled={busy} onClick={() => void run(async () => onNext(await signIn(login, password)))}>
+            <strong>{t(`roles.${role}`)}</strong>
+            <span className="mono">{login}</span>
+          </button>
+        ))}
+      </div>
+      {error && (
+        <p className="signin-error" role="alert">
+          {error}
+        </p>
+      )}
+    </div>
   );
 }
 

@@ -32,10 +32,19 @@ class Provider(Model):
     label: str
 
 
+class DemoAccount(Model):
+    """An account of the demonstration, which everybody may use."""
+
+    login: str
+    password: str
+    role: Role
+
+
 class Session(Model):
     """Who looks, for which purpose and what they may do anywhere; `step` is what signing in still needs.
 
-    Without `required` nobody signs in: everyone on this machine may do everything.
+    Without `required` nobody signs in: everyone on this machine may do everything. `csrf` goes with every change, in
+    the header `x-lamelle`.
     """
 
     signed_in: bool
@@ -52,7 +61,15 @@ class Session(Model):
     establishment: str
     actions: list[Action]
     providers: list[Provider]
+    demo: list[DemoAccount]
+    csrf: str
     until: str | None
+
+
+class SignedOut(Model):
+    """Where to go then: the provider's page that ends its own session, or nowhere."""
+
+    to: str
 
 
 class Credentials(Model):
@@ -216,13 +233,12 @@ class AuditItem(Model):
     number: int
     at: str
     actor: str
-    actor_id: int
-    name: str
     action: str
     outcome: Literal["success", "refused", "failed"]
     purpose: str
     place: int
     address: str
+    session: str
     study_uid: str
     patient_id: str
     issuer: str
@@ -232,21 +248,43 @@ class AuditItem(Model):
 
 
 class AuditPage(Model):
-    """`next`: the number to ask entries before, for the following page; null at the end."""
+    """Entries, the newest first; `next` is what asks for those that follow, null at the end."""
 
-    items: list[AuditItem]
-    next: int | None
+    entries: list[AuditItem]
+    next: str | None
+
+
+class Finding(Model):
+    """What is wrong with the ledger, at the first entry where it shows."""
+
+    number: int
+    what: str
+
+
+class CheckpointItem(Model):
+    """The last signature: up to which entry, when, by which key."""
+
+    number: int
+    at: str
+    key: str
+
+
+class Receiver(Model):
+    """A collector of audit messages, and up to which entry it has them."""
+
+    receiver: str
+    sent: int
 
 
 class AuditState(Model):
-    """How far the ledger is sealed; `findings` is null until it was verified, empty when all is as it was written."""
+    """Whether the ledger is as it was written; `waiting` entries are noted and not yet chained."""
 
-    sealed_to: int
-    sealed_at: str | None
-    checkpoint_at: str | None
-    pending: int
-    findings: list[str] | None
-    verified_at: str | None
+    entries: int
+    sound: bool
+    findings: list[Finding]
+    checkpoint: CheckpointItem | None
+    waiting: int
+    receivers: list[Receiver]
 
 
 class Grant(Model):

@@ -32,6 +32,8 @@ def router(settings: WebSettings) -> APIRouter:
             establishment="",
             actions=list(Action),
             providers=[],
+            demo=[],
+            csrf="",
             until=None,
         )
 
