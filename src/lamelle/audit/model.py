@@ -70,6 +70,7 @@ EVENTS: Final[Mapping[str, Event]] = {
     "password_changed": Event(ALERT, "E", USER),
     "factor_changed": Event(ALERT, "E", USER),
     "purpose_changed": Event(ALERT, "E", USER),
+    "association_accepted": Event(AUTHENTICATION, "E", NODE),
     "association_refused": Event(ALERT, "E", NODE),
     # images
     "view": Event(ACCESSED, "R"),

@@ -122,16 +122,17 @@ def send(
     from lamelle.archive import selection
     from lamelle.archive.commitment import Reference
     from lamelle.archive.selection import Wanted
-    from lamelle.doors.dimse import asking, sending
+    from lamelle.doors.dimse import asking, sending, visits
 
     settings = settings_of(data, file)
     wanted = Wanted(*(tuple(names or ()) for names in (patient, study, series, instance)))
     with _node(settings) as node:
-        chosen = selection.select(node.archive.db, WHOLE, wanted)
+        to, visit = _peer(settings, peer), visits.operator(node.journal.note)
+        chosen = selection.select(node.archive.db, visits.sent_to(WHOLE, to), wanted)
         if not len(chosen):
             raise NotFound("nothing_selected", "nothing in this archive has these names")
         results: Counter[str] = Counter()
-        for sent in sending.each(node, _peer(settings, peer), chosen.ids, chosen.kinds):
+        for sent in sending.each(node, to, visit, chosen.ids, chosen.kinds):
             results["sent" if sent.ok else "failed"] += 1
             if not sent.ok:
                 typer.echo(f"{sent.sop_uid}: {sent.status:04X} {sent.reason}", err=True)
@@ -139,7 +140,7 @@ def send(
         if commit and not results["failed"]:
             refs = [ref for ref in selection.refs(node.archive.db, WHOLE, chosen.ids) if ref is not None]
             references = [Reference(ref.sop_class_uid, ref.sop_uid) for ref in refs]
-            failed = asking.commit(node, _peer(settings, peer), references, 30.0)
+            failed = asking.commit(node, to, references, 30.0)
             typer.echo("the peer will report later" if failed is None else f"{failed} not committed")
             results["failed"] += failed or 0
     if results["failed"]:

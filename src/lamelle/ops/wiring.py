@@ -201,10 +201,12 @@ def receive(settings: Settings, sock: socket.socket, stop_timeout_s: float) -> N
 
     archive = opened(settings)
     try:
-        server = Server(node_of(archive, settings), sock)
+        node = node_of(archive, settings)
+        server = Server(node, sock)
         signals.on_end(server.stop)
         server.run()
         server.finish(stop_timeout_s)
+        node.journal.close()
     finally:
         archive.close()
 

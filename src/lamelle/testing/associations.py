@@ -47,7 +47,7 @@ class Network:
 
     def _serve(self, node: Node, sock: socket.socket) -> None:
         try:
-            opened = association.accept(sock, node.settings, services.judging(node), address="127.0.0.1")
+            opened = association.accept(sock, node.settings, services.Host(node), address="127.0.0.1")
             try:
                 self.answering(node, opened)
             finally:

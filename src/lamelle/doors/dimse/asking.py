@@ -14,7 +14,7 @@ from lamelle.base.errors import Invalid, LamelleError, Unavailable
 from lamelle.base.ids import new_uid
 from lamelle.dicom import json, uids
 from lamelle.doors.dimse import association as associations
-from lamelle.doors.dimse import commitment, datasets, finding, identifiers, services
+from lamelle.doors.dimse import commitment, datasets, finding, identifiers, services, visits
 from lamelle.doors.dimse.association import Association, Context, Message, Proposal
 from lamelle.doors.dimse.commands import (
     C_ECHO,
@@ -122,6 +122,7 @@ def get(node: Node, peer: Peer, root: str, rank: Rank, keys: Mapping[str, Any]) 
     sop_class = root + GET
     storing = _storing(_classes(peer, node.settings, root, rank, keys))
     with associations.connect(peer, [Proposal(sop_class, TEXT[:2]), *storing], node.settings) as association:
+        association.visit = visits.asked(node.archive.db, node.journal.note, peer)
         context = _context(association, sop_class)
         command = Command(
             C_GET, message_id=association.next_message_id(), affected_sop_class_uid=sop_class, priority=MEDIUM

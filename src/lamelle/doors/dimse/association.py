@@ -13,8 +13,9 @@ from typing import Final
 from lamelle.base.errors import Denied, Invalid, LamelleError, TooLarge, Unavailable
 from lamelle.doors.dimse import commands, negotiation, tls, wire
 from lamelle.doors.dimse.commands import Command
-from lamelle.doors.dimse.negotiation import Answer, Context, Judge, Offer, Proposal, Request
+from lamelle.doors.dimse.negotiation import Answer, Context, Host, Offer, Proposal, Request
 from lamelle.doors.dimse.settings import DimseSettings, Peer
+from lamelle.doors.dimse.visits import NOBODY, Visit
 from lamelle.doors.dimse.wire import Aborted, Bytes, Wire
 
 __all__ = ["Aborted", "Answer", "Association", "Context", "Message", "Offer", "Proposal", "accept", "connect"]
@@ -75,7 +76,10 @@ class Association:
         *,
         peer: Peer | None = None,
         address: str = "",
+        visit: Visit = NOBODY,
     ) -> None:
+        """`visit`: who asks us on it, and how far that reaches; on one of ours nobody, unless it is said."""
+        self.visit = visit
         self.calling_aet, self.called_aet = calling_aet, called_aet
         self.peer, self.address, self.contexts = peer, address, contexts
         self._wire, self._settings = wire, settings
@@ -266,7 +270,7 @@ class Association:
 
 
 def accept(
-    sock: socket.socket, settings: DimseSettings, judge: Judge, *, address: str = "", full: bool = False
+    sock: socket.socket, settings: DimseSettings, host: Host, *, address: str = "", full: bool = False
 ) -> Association:
     """Answer the association request of a new connection; `full`: there is no room for one more.
 
@@ -282,12 +286,14 @@ def accept(
     except LamelleError as error:
         _abort(line, error)
         raise error if isinstance(error, Aborted) else Aborted(error.code, error.message) from error
-    why = negotiation.TOO_MANY if full else negotiation.refusal(request, settings, address)
+    why = negotiation.TOO_MANY if full else negotiation.refusal(request, settings, address, tls.names(sock))
     if why is not None:
+        host.turn_away(request, address, why)
         _tell(line, negotiation.write_rejection(why))
         raise Denied("association_refused", f"the association is refused with {why}")
     peer = settings.peer(request.calling_aet)
-    answers = [judge(offer, peer) for offer in request.offers]
+    answers = [host.judge(offer, peer) for offer in request.offers]
+    visit = host.welcome(request, answers, peer, address)
     line.peer_pdu = request.max_pdu
     line.deadline(None)
     try:
@@ -295,8 +301,8 @@ def accept(
     except Aborted:
         line.close()
         raise
-    contexts = _contexts(request, answers)
-    return Association(line, settings, request.calling_aet, request.called_aet, contexts, peer=peer, address=address)
+    names, contexts = (request.calling_aet, request.called_aet), _contexts(request, answers)
+    return Association(line, settings, *names, contexts, peer=peer, address=address, visit=visit)
 
 
 def _contexts(request: Request, answers: Sequence[Answer]) -> dict[int, Context]:

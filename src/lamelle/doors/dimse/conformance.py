@@ -161,13 +161,7 @@ def _associations(settings: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     yield "## Associations"
     rows = [[f"`{name}`", f"`{default}`" if default else "empty", what] for name, (what, default) in settings.items()]
     yield _table(["setting", "default", "what"], rows)
-    refusals = {
-        "called AE title not recognised": negotiation.NOT_RECOGNIZED_CALLED,
-        "calling AE title not recognised, or not from there": negotiation.NOT_RECOGNIZED_CALLING,
-        "application context not supported": negotiation.NO_APPLICATION_CONTEXT,
-        "too many associations": negotiation.TOO_MANY,
-    }
-    rows = [[why, *map(str, numbers)] for why, numbers in refusals.items()]
+    rows = [[why, *map(str, numbers)] for numbers, why in negotiation.REASONS.items()]
     yield "Associations are rejected so:"
     yield _table(["why", "result", "source", "reason"], rows)
     yield (

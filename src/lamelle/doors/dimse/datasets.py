@@ -44,6 +44,20 @@ def _inflated(data: bytes) -> bytes:
     return found
 
 
+def told(item: Mapping[str, Any]) -> dict[str, str]:
+    """What has a value, by tag, as text; within a sequence by the tags on the way."""
+    found: dict[str, str] = {}
+    for tag, element in item.items():
+        if tag == encode.CHARACTER_SET:
+            continue
+        if element["vr"] != "SQ":
+            found |= {tag: text} if (text := "\\".join(json.texts(item, tag))) else {}
+            continue
+        for inner in element.get("Value") or ():
+            found |= {f"{tag}.{below}": text for below, text in told(inner or {}).items()}
+    return found
+
+
 def write(item: Mapping[str, Any], transfer_syntax: str, *, utf8: bool = False) -> bytes:
     """The bytes of a data set; `utf8`: whether its reader reads UTF-8, else only what needs it is written so."""
     plain = transfer.EXPLICIT_LITTLE if transfer_syntax == transfer.DEFLATED else transfer_syntax

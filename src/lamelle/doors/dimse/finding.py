@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from lamelle.access.model import WHOLE
+from lamelle.access.model import Action, Reach
 from lamelle.archive import patients, query
 from lamelle.doors.dimse import datasets, identifiers
 from lamelle.doors.dimse.association import Aborted, Association, Message
 from lamelle.doors.dimse.commands import C_CANCEL, Command, Status
-from lamelle.doors.dimse.identifiers import Identifier, Options, Rank
+from lamelle.doors.dimse.identifiers import UNIQUE, Identifier, Options, Rank
 from lamelle.doors.dimse.node import Node
+from lamelle.doors.dimse.visits import Visit
 
 OPTIONS: Final = b"\1\1\1\0\0"
 """Relational queries, combined date and time, fuzzy names; neither time zones nor enhanced multi-frame conversion."""
@@ -24,7 +25,9 @@ def find(node: Node, association: Association, message: Message) -> None:
         identifiers.check_hierarchy(asked, context.abstract_syntax)
     limit = node.settings.find_limit
     pending = Status.PENDING_WARNING if identifiers.unsupported(asked) else Status.PENDING
-    for number, item in enumerate(_found(node, asked, options, limit + 1)):
+    found = _found(node, association.visit.reach(Action.VIEW), asked, options, limit + 1)
+    _note(association.visit, asked)
+    for number, item in enumerate(found):
         if number == limit:
             association.send(context.id, command.answer(Status.LIMIT_REACHED, error_comment=f"more than {limit}"))
             return
@@ -37,11 +40,23 @@ def find(node: Node, association: Association, message: Message) -> None:
     association.send(context.id, command.answer(Status.SUCCESS))
 
 
-def _found(node: Node, asked: Identifier, options: Options, limit: int) -> Iterator[dict[str, Any]]:
+def _note(visit: Visit, asked: Identifier) -> None:
+    """Enter what is looked for, under the one study or patient if it names one."""
+    names = {rank: asked.values(UNIQUE[rank]) for rank in (Rank.PATIENT, Rank.STUDY)}
+    one = {rank: values[0] if len(values) == 1 else "" for rank, values in names.items()}
+    visit.note(
+        "search",
+        study_uid=one[Rank.STUDY],
+        patient_id=one[Rank.PATIENT],
+        detail={"keys": datasets.told(asked.item)},
+    )
+
+
+def _found(node: Node, reach: Reach, asked: Identifier, options: Options, limit: int) -> Iterator[dict[str, Any]]:
     archive = node.archive
     wanted = identifiers.query(asked, options, limit)
     find_all = patients.found if asked.rank is Rank.PATIENT else query.found
-    return find_all(archive.db, WHOLE, wanted, scan_limit=archive.settings.scan_limit)
+    return find_all(archive.db, reach, wanted, scan_limit=archive.settings.scan_limit)
 
 
 def cancelled(association: Association, command: Command) -> bool:

@@ -13,7 +13,7 @@ from lamelle.archive import forwarding, selection
 from lamelle.archive.forwarding import Waiting
 from lamelle.base.errors import LamelleError
 from lamelle.base.telemetry import log
-from lamelle.doors.dimse import sending
+from lamelle.doors.dimse import sending, visits
 from lamelle.doors.dimse.node import Node
 from lamelle.doors.dimse.settings import Peer
 
@@ -49,12 +49,13 @@ def _send(node: Node, peer: Peer, batch: Sequence[Waiting], stop: threading.Even
     forwarding.settle(db, clock, [one.id for one in batch if one.instance_id is None], {})
     ids = [one.instance_id for one in batch if one.instance_id is not None]
     kinds = selection.kinds(db, ids)
+    visit = visits.outward(db, node.journal.note, peer)
     done: list[int] = []
     failed: dict[int, str] = {}
     counts: Counter[str] = Counter()
     reason = ""
     try:
-        with closing(sending.each(node, peer, ids, kinds)) as sent:
+        with closing(sending.each(node, peer, visit, ids, kinds)) as sent:
             for one in sent:
                 if not one.reached:
                     reason = one.reason

@@ -5,11 +5,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
-from lamelle.access.model import WHOLE
+from lamelle.access.model import Action
 from lamelle.archive import selection
-from lamelle.archive.selection import Selection
+from lamelle.archive.selection import Selection, Wanted
 from lamelle.base.errors import NotFound
-from lamelle.doors.dimse import datasets, finding, identifiers, sending
+from lamelle.doors.dimse import datasets, finding, identifiers, sending, visits
 from lamelle.doors.dimse.association import Association, Message
 from lamelle.doors.dimse.commands import Command, Status
 from lamelle.doors.dimse.identifiers import Options
@@ -69,36 +69,40 @@ class Counts:
 
 def move(node: Node, association: Association, message: Message) -> None:
     """Send to a third party, known from settings. Raises: NotFound unknown_destination, Invalid, Aborted."""
-    command = message.command
-    chosen = _chosen(node, message)
+    command, visit = message.command, association.visit
+    wanted = _wanted(message)
     peer = node.settings.peer(command.move_destination)
     if peer is None or not peer.host or not peer.port:
+        visit.note("export", "refused", subject=command.move_destination, reason="unknown_destination")
         raise NotFound("unknown_destination", f"no address is known of {command.move_destination}")
+    chosen = selection.select(node.archive.db, visits.sent_to(visit.reach(Action.EXPORT), peer), wanted)
     originator = Originator(association.calling_aet, command.message_id)
-    sent = sending.each(node, peer, chosen.ids, chosen.kinds, originator)
+    sent = sending.each(node, peer, visit, chosen.ids, chosen.kinds, originator)
     _perform(association, message, chosen, sent, lambda: finding.cancelled(association, command))
 
 
 def get(node: Node, association: Association, message: Message) -> None:
     """Send on the requester's own association. Raises: Invalid, Aborted."""
-    command = message.command
-    chosen = _chosen(node, message)
+    command, visit = message.command, association.visit
+    reach = visit.reach(Action.EXPORT)
+    chosen = selection.select(node.archive.db, reach, _wanted(message))
     ended: list[bool] = []
     sender = Sender(node.archive, association, elsewhere=lambda other: ended.append(finding.cancels(other, command)))
 
     def sent() -> Generator[Sent, None, None]:
-        for ref in selection.refs(node.archive.db, WHOLE, chosen.ids):
+        for ref in selection.refs(node.archive.db, reach, chosen.ids):
+            if ref is not None:
+                visit.note_study("retrieve", ref.study_uid, ref.patient_id, ref.issuer)
             yield Sent("", Status.NO_SUCH_INSTANCE, "deleted meanwhile") if ref is None else sender.send(ref)
 
     _perform(association, message, chosen, sent(), lambda: any(ended) or finding.cancelled(association, command))
 
 
-def _chosen(node: Node, message: Message) -> Selection:
+def _wanted(message: Message) -> Wanted:
     context = message.context
     asked = identifiers.read(message.read(), context.transfer_syntax, context.abstract_syntax)
     relational = Options.of(context.information).relational
-    wanted = identifiers.wanted(asked, context.abstract_syntax, relational=relational)
-    return selection.select(node.archive.db, WHOLE, wanted)
+    return identifiers.wanted(asked, context.abstract_syntax, relational=relational)
 
 
 def _perform(

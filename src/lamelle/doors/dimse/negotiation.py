@@ -5,10 +5,10 @@ The PDUs are pynetdicom's; which abstract syntaxes we serve is in services.
 
 import ipaddress
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import (
@@ -25,6 +25,7 @@ from lamelle import __version__
 from lamelle.base.errors import Invalid
 from lamelle.base.ids import uid_from
 from lamelle.doors.dimse.settings import DimseSettings, Peer
+from lamelle.doors.dimse.visits import Visit
 
 APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
 IMPLEMENTATION_UID: Final = uid_from("lamelle", "implementation", "dimse")
@@ -32,7 +33,13 @@ IMPLEMENTATION_NAME: Final = f"LAMELLE_{__version__}"[:16]
 ACCEPTED, USER_REFUSED, NO_REASON, NO_ABSTRACT_SYNTAX, NO_TRANSFER_SYNTAX = range(5)
 NOT_RECOGNIZED_CALLING, NOT_RECOGNIZED_CALLED = (1, 1, 3), (1, 1, 7)
 NO_APPLICATION_CONTEXT, TOO_MANY = (1, 1, 2), (2, 3, 2)
-"""(result, source, reason) of a rejection. Source: PS3.8 Table 9-21."""
+REASONS: Final = {
+    NOT_RECOGNIZED_CALLED: "called AE title not recognised",
+    NOT_RECOGNIZED_CALLING: "calling AE title not recognised, or not from there",
+    NO_APPLICATION_CONTEXT: "application context not supported",
+    TOO_MANY: "too many associations",
+}
+"""(result, source, reason) of a rejection, and what it says. Source: PS3.8 Table 9-21."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +103,17 @@ class Answer:
     """The options that it gets."""
 
 
-Judge = Callable[[Offer, Peer | None], Answer]
-"""Says whether a context is served for a peer; services has it."""
+class Host(Protocol):
+    """Who lets associations in; services has it."""
+
+    def judge(self, offer: Offer, peer: Peer | None) -> Answer:
+        """Whether a context is served for a peer."""
+
+    def welcome(self, request: Request, answers: Sequence[Answer], peer: Peer | None, address: str) -> Visit:
+        """Whose association it is, that is about to be accepted."""
+
+    def turn_away(self, request: Request, address: str, why: tuple[int, int, int]) -> None:
+        """Somebody is about to be refused."""
 
 
 def read_request(body: bytes) -> Request:
@@ -130,8 +146,10 @@ def read_request(body: bytes) -> Request:
         raise Invalid("bad_association_request", "the association request cannot be read") from error
 
 
-def refusal(request: Request, settings: DimseSettings, address: str) -> tuple[int, int, int] | None:
-    """Why nobody by that name may come in from there; None: he may."""
+def refusal(
+    request: Request, settings: DimseSettings, address: str, names: Collection[str] = ()
+) -> tuple[int, int, int] | None:
+    """Why nobody by that title may come in from there, with those names in his certificate; None: he may."""
     if request.application_context != APPLICATION_CONTEXT:
         return NO_APPLICATION_CONTEXT
     if request.called_aet != settings.aet:
@@ -140,6 +158,8 @@ def refusal(request: Request, settings: DimseSettings, address: str) -> tuple[in
         return None if is_loopback(address) else NOT_RECOGNIZED_CALLING
     peer = settings.peer(request.calling_aet)
     if peer is None or (peer.host and not same_host(peer.host, address)):
+        return NOT_RECOGNIZED_CALLING
+    if peer.certificate and peer.certificate not in names:
         return NOT_RECOGNIZED_CALLING
     return None
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lamelle.archive.store import Archive
+from lamelle.audit.journal import Journal
 from lamelle.dicom import transfer
 from lamelle.doors.dimse.association import Association, Message
 from lamelle.doors.dimse.settings import DimseSettings, Right
@@ -20,6 +21,12 @@ class Node:
     archive: Archive
     settings: DimseSettings
     lab_settings: LabSettings = field(default_factory=LabSettings)
+    journal: Journal = field(init=False)
+    """Of the audit ledger; it opens its file with the first entry."""
+
+    def __post_init__(self) -> None:
+        journal = Journal(self.archive.settings.data_dir / "audit", self.archive.clock)
+        object.__setattr__(self, "journal", journal)
 
     @property
     def lab(self) -> Lab:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lamelle.access.model import WHOLE
+from lamelle.access.model import Action
 from lamelle.archive import selection
 from lamelle.archive.model import InstanceRef
 from lamelle.archive.selection import Kind
@@ -17,10 +17,12 @@ from lamelle.base.errors import LamelleError, TooLarge
 from lamelle.base.telemetry import Counter
 from lamelle.dicom import transcode, transfer
 from lamelle.doors.dimse import association as associations
+from lamelle.doors.dimse import visits
 from lamelle.doors.dimse.association import Aborted, Association, Context, Message, Proposal
 from lamelle.doors.dimse.commands import C_STORE, MEDIUM, Command, Status
 from lamelle.doors.dimse.node import Node
 from lamelle.doors.dimse.settings import Peer
+from lamelle.doors.dimse.visits import Visit
 
 MOST_CONTEXTS: Final = 128
 REWRITE_LIMIT: Final = 512 << 20
@@ -135,20 +137,28 @@ class Sender:
 
 
 def each(
-    node: Node, peer: Peer, ids: Sequence[int], kinds: Collection[Kind], originator: Originator | None = None
+    node: Node,
+    peer: Peer,
+    visit: Visit,
+    ids: Sequence[int],
+    kinds: Collection[Kind],
+    originator: Originator | None = None,
 ) -> Generator[Sent, None, None]:
     """Send these rows of the catalogue, and tell of each what became of it; nothing is raised for the peer's sake.
 
-    When the association breaks, the rest goes on a new one. Closing the iterator ends the association in order.
+    `visit`: on whose behalf; what is not within that reach is as deleted, and each study is entered as an export. When
+    the association breaks, the rest goes on a new one. Closing the iterator ends the association in order.
     """
+    reach = visits.sent_to(visit.reach(Action.EXPORT), peer)
     for number, (classes, proposals) in enumerate(plans(kinds)):
         run = _Run(node, peer, proposals, originator or Originator())
         try:
-            for ref in selection.refs(node.archive.db, WHOLE, ids):
+            for ref in selection.refs(node.archive.db, reach, ids):
                 if ref is None:
                     if number == 0:
                         yield Sent("", Status.NO_SUCH_INSTANCE, "deleted meanwhile")
                 elif ref.sop_class_uid in classes:
+                    visit.note_study("export", ref.study_uid, ref.patient_id, ref.issuer, subject=peer.aet)
                     yield run.send(ref)
         finally:
             run.close()

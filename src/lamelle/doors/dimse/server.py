@@ -154,7 +154,7 @@ class Server:
 
     def _converse(self, number: int, sock: socket.socket, address: str, full: bool) -> str:
         """Answer messages until the peer releases."""
-        open_ = association.accept(sock, self._node.settings, services.judging(self._node), address=address, full=full)
+        open_ = association.accept(sock, self._node.settings, services.Host(self._node), address=address, full=full)
         began = time.monotonic()
         try:
             self._answer_all(number, open_)

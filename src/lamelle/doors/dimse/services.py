@@ -3,11 +3,12 @@
 How a class is served is in the module of its handler; a class in no row is stored, if it may be an object's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Literal
 
 from lamelle.archive import selection
+from lamelle.audit.model import Entry
 from lamelle.base import telemetry
 from lamelle.base.errors import Conflict, Denied, Invalid, LamelleError, NotFound, TooLarge, Unavailable, Unsupported
 from lamelle.dicom import transfer, uids
@@ -19,6 +20,7 @@ from lamelle.doors.dimse import (
     notifying,
     performed,
     storage,
+    visits,
     worklist,
 )
 from lamelle.doors.dimse.association import Aborted, Association, Message
@@ -36,9 +38,10 @@ from lamelle.doors.dimse.commands import (
     Status,
 )
 from lamelle.doors.dimse.identifiers import FIND, GET, MOVE, PATIENT_ROOT, STUDY_ROOT
-from lamelle.doors.dimse.negotiation import Answer, Judge, Offer
+from lamelle.doors.dimse.negotiation import USER_REFUSED, Answer, Offer, Request
 from lamelle.doors.dimse.node import Node, Service
 from lamelle.doors.dimse.settings import Peer
+from lamelle.doors.dimse.visits import Visit
 
 SERVICES: Final[Mapping[str, Service]] = {
     storage.VERIFICATION: Service(None, storage.echo, (C_ECHO,)),
@@ -86,17 +89,40 @@ def judge(offer: Offer, peer: Peer | None) -> Answer:
     return _accepted(service, offer, as_scu=retrieved, as_scp=True)
 
 
-def judging(node: Node) -> Judge:
-    """The same with the archive at hand: what a peer would fetch is offered in the syntax that we mostly have it in."""
+class Host:
+    """Lets associations in to a node, and enters in the ledger who came and who was turned away."""
 
-    def judged(offer: Offer, peer: Peer | None) -> Answer:
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def judge(self, offer: Offer, peer: Peer | None) -> Answer:
+        """As `judge`; what a peer would fetch is offered in the syntax that we mostly have it in."""
         found = judge(offer, peer)
         if found.as_scu and len(offer.transfer_syntaxes) > 1:
-            usual = selection.usual(node.archive.db, offer.abstract_syntax, offer.transfer_syntaxes)
+            usual = selection.usual(self._node.archive.db, offer.abstract_syntax, offer.transfer_syntaxes)
             found = replace(found, transfer_syntax=usual or found.transfer_syntax)
         return found
 
-    return judged
+    def welcome(self, request: Request, answers: Sequence[Answer], peer: Peer | None, address: str) -> Visit:
+        """Whose association it is; the services that are not for it are entered with it."""
+        node = self._node
+        visit = visits.of(node.archive.db, node.journal.note, request.calling_aet, peer, address)
+        said = zip(request.offers, answers, strict=True)
+        denied = [uids.name(offer.abstract_syntax) for offer, answer in said if answer.result == USER_REFUSED]
+        visit.note("association_accepted", detail={"not_allowed": sorted(set(denied))} if denied else None)
+        return visit
+
+    def turn_away(self, request: Request, address: str, why: tuple[int, int, int]) -> None:
+        """Enter who was refused; a title that is none stands there as well as it can be read."""
+        entry = Entry(
+            visits.login(request.calling_aet),
+            "association_refused",
+            "refused",
+            address=address,
+            subject=request.called_aet,
+            reason=negotiation.REASONS[why],
+        )
+        self._node.journal.note(entry)
 
 
 def _accepted(service: Service, offer: Offer, *, as_scu: bool, as_scp: bool) -> Answer:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from lamelle.access.model import FIRST_PLACE
 from lamelle.base.errors import Invalid
 
 Right = Literal["store", "find", "move", "get", "commit", "worklist", "mpps", "notify"]
@@ -22,6 +23,12 @@ class Peer:
     """What it may ask of us, beside an echo; `notify`: it tells us what it has, and is told what we have."""
     tls: bool = False
     """Whether we open associations to it with TLS."""
+    place: int = FIRST_PLACE
+    """Number of the place it stands in: what it stores belongs there, and it sees and is sent that establishment's."""
+    labels: bool = True
+    """Whether it finds and is sent labels and overviews of slides, which name the patient."""
+    certificate: str = ""
+    """Common name or subject alternative name of its certificate; under its title nobody else is let in. Empty: any."""
 
     def __post_init__(self) -> None:
         check_title(self.aet)
@@ -80,6 +87,8 @@ class DimseSettings:
                 raise Invalid("bad_setting", f"dimse.{name} is {value}; allowed: {low} to {high}")
         if len({peer.aet for peer in self.peers}) != len(self.peers):
             raise Invalid("bad_setting", "dimse.peers names an AE title twice")
+        if any(peer.certificate for peer in self.peers) and not (self.tls_cert and self.tls_ca):
+            raise Invalid("bad_setting", "a peer's certificate is seen only with dimse.tls_cert and dimse.tls_ca")
 
     @property
     def processes(self) -> int:

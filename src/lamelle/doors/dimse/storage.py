@@ -4,8 +4,9 @@ Source: PS3.4 A, B; PS3.7 9.1.1, 9.1.5.
 """
 
 import struct
-from typing import Final
+from typing import Final, Literal
 
+from lamelle.access.model import Action
 from lamelle.archive.ingest import Reception
 from lamelle.archive.model import Origin, Outcome
 from lamelle.base.errors import Invalid, Unsupported
@@ -13,8 +14,10 @@ from lamelle.doors.dimse.association import Association, Message
 from lamelle.doors.dimse.commands import Status
 from lamelle.doors.dimse.negotiation import IMPLEMENTATION_NAME, IMPLEMENTATION_UID
 from lamelle.doors.dimse.node import Node
+from lamelle.doors.dimse.visits import Visit
 
 DOOR: Final = "dimse"
+NOT_ALLOWED: Final = "not_allowed"
 VERIFICATION: Final = "1.2.840.10008.1.1"
 
 
@@ -30,15 +33,30 @@ def store(node: Node, association: Association, message: Message) -> None:
         raise Unsupported("wrong_context", "the SOP class is not that of the presentation context")
     if not message.command.has_data:
         raise Invalid("empty_body", "a C-STORE request without a data set")
+    visit = association.visit
     with node.archive.ingest.receive(
-        Origin(DOOR, association.other_aet),
+        Origin(DOOR, association.other_aet, visit.place, visit.reach(Action.STORE)),
         sop_class_uid=command.affected_sop_class_uid,
         sop_uid=command.affected_sop_instance_uid,
     ) as reception:
         _take(reception, association, message)
         reception.close()
         (outcome,) = node.archive.ingest.commit([reception])
+        _note(visit, reception, outcome)
     association.send(message.context.id, command.answer(status(outcome), error_comment=comment(outcome)))
+
+
+def _note(visit: Visit, reception: Reception, outcome: Outcome) -> None:
+    """Enter that a study grows, or may not; what could not be read at all has no study."""
+    if reception.record is None:
+        return
+    said = reception.record.facts.study
+    names = (reception.record.study_uid, said["patient_id"], said["issuer_of_patient_id"])
+    if outcome.code is None:
+        visit.note_study("store", *names)
+    else:
+        end: Literal["refused", "failed"] = "refused" if outcome.code == NOT_ALLOWED else "failed"
+        visit.note_study("store", *names, end, reason=outcome.code)
 
 
 def _take(reception: Reception, association: Association, message: Message) -> None:
@@ -65,6 +83,7 @@ def status(outcome: Outcome) -> int:
 
 
 STATUSES: Final = {
+    NOT_ALLOWED: Status.NOT_AUTHORIZED,
     "sop_class_mismatch": Status.MISMATCH,
     "storage_full": Status.OUT_OF_RESOURCES,
     "storage_failed": Status.OUT_OF_RESOURCES,

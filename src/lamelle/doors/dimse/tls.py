@@ -3,9 +3,10 @@
 The handshake itself is made by whoever holds the connection, in its own thread.
 """
 
+import socket
 import ssl
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from lamelle.base.errors import Invalid
 from lamelle.doors.dimse.settings import DimseSettings
@@ -35,6 +36,13 @@ def client_context(settings: DimseSettings) -> ssl.SSLContext:
     if not settings.tls_ca:
         context.load_default_certs()
     return context
+
+
+def names(sock: socket.socket) -> frozenset[str]:
+    """What the certificate that a client has shown, and an authority vouches for, calls it: common and other names."""
+    shown: Any = (sock.getpeercert() if isinstance(sock, ssl.SSLSocket) else None) or {}
+    subject = (value for part in shown.get("subject", ()) for kind, value in part if kind == "commonName")
+    return frozenset(map(str, (*subject, *(value for _, value in shown.get("subjectAltName", ())))))
 
 
 def _harden(context: ssl.SSLContext, settings: DimseSettings) -> None:

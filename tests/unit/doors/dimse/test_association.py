@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -11,7 +11,9 @@ from lamelle.base.errors import Denied
 from lamelle.doors.dimse import association, commands, negotiation, wire
 from lamelle.doors.dimse.association import Aborted, Answer, Association, Offer, Proposal
 from lamelle.doors.dimse.commands import Command
+from lamelle.doors.dimse.negotiation import Request
 from lamelle.doors.dimse.settings import DimseSettings, Peer
+from lamelle.doors.dimse.visits import NOBODY, Visit
 
 ECHO, CT = "1.2.840.10008.1.1", "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
@@ -20,8 +22,17 @@ OTHER = DimseSettings(aet="OTHER")
 PEER = Peer("LAMELLE", "127.0.0.1", 1)
 
 
-def judge(offer: Offer, peer: Peer | None) -> Answer:
-    return Answer(0, offer.transfer_syntaxes[0], as_scu=offer.scp_role)
+class Host:
+    """Lets everybody in, for everything."""
+
+    def judge(self, offer: Offer, peer: Peer | None) -> Answer:
+        return Answer(0, offer.transfer_syntaxes[0], as_scu=offer.scp_role)
+
+    def welcome(self, request: Request, answers: Sequence[Answer], peer: Peer | None, address: str) -> Visit:
+        return NOBODY
+
+    def turn_away(self, request: Request, address: str, why: tuple[int, int, int]) -> None:
+        pass
 
 
 @contextmanager
@@ -37,7 +48,7 @@ def pair(
 
     def run() -> None:
         try:
-            with association.accept(theirs, settings, judge) as other:
+            with association.accept(theirs, settings, Host()) as other:
                 answering(other)
         except BaseException as error:  # noqa: BLE001  raised below
             failed.append(error)

@@ -12,7 +12,7 @@ from lamelle.archive.selection import Wanted
 from lamelle.base.errors import LamelleError
 from lamelle.base.ids import uid_from
 from lamelle.dicom import transfer
-from lamelle.doors.dimse import asking, sending, services
+from lamelle.doors.dimse import asking, sending, services, visits
 from lamelle.doors.dimse.association import Answer, Association
 from lamelle.doors.dimse.commands import C_STORE, Command, Status
 from lamelle.doors.dimse.identifiers import PATIENT_ROOT, STUDY_ROOT, Rank
@@ -130,7 +130,7 @@ def send(node: Node, wanted: Wanted) -> list[Sent]:
     peer = node.settings.peer("OTHER")
     assert peer is not None
     chosen = selection.select(node.archive.db, WHOLE, wanted)
-    return list(sending.each(node, peer, chosen.ids, chosen.kinds))
+    return list(sending.each(node, peer, visits.operator(node.journal.note), chosen.ids, chosen.kinds))
 
 
 def accept_only(monkeypatch: pytest.MonkeyPatch, *syntaxes: str) -> None:
@@ -191,7 +191,7 @@ def test_what_is_deleted_or_lost_meanwhile_fails_alone(node: Node, other: Node) 
     archive.blobs.delete(lost.key)
     peer = node.settings.peer("OTHER")
     assert peer is not None
-    results = list(sending.each(node, peer, found.ids, found.kinds))
+    results = list(sending.each(node, peer, visits.operator(node.journal.note), found.ids, found.kinds))
     assert [one.status for one in results].count(0) == 2 and len(results) == 4
     assert any("blob_missing" in one.reason for one in results)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lamelle.base.errors import Invalid, LamelleError
+from lamelle.base.errors import Denied, Invalid, LamelleError
 from lamelle.doors.dimse import tls
 from lamelle.doors.dimse.association import connect
 from lamelle.doors.dimse.commands import C_ECHO, Command
@@ -59,6 +59,16 @@ def echo(site: Site, settings: DimseSettings, *, secure: bool = True) -> int | N
 
 def test_with_certificates_on_both_sides(site: Site) -> None:
     assert echo(site, secured(site.authority, "client")) == 0
+
+
+def test_a_title_is_proved_by_a_certificate(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    scanner = Peer("SCANNER", certificate="scanner1")
+    with running(tmp_path, replace(secured(authority, "server"), peers=(scanner,))) as (_, port, _server):
+        here = Site(port, authority, authority)
+        assert echo(here, replace(secured(authority, "scanner1"), aet="SCANNER")) == 0
+        with pytest.raises(Denied, match="refuses"):
+            echo(here, replace(secured(authority, "scanner2"), aet="SCANNER"))
 
 
 def test_large_data_sets_pass(site: Site) -> None:
