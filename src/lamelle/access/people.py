@@ -47,6 +47,14 @@ def number(conn: sa.Connection, login: str) -> int:
     return int(found)
 
 
+def login(conn: sa.Connection, actor_id: int) -> str:
+    """The login of an account, switched off or not. Raises: NotFound("no_such_user")."""
+    found = conn.execute(sa.select(actor.c.login).where(actor.c.id == actor_id)).scalar()
+    if found is None:
+        raise NotFound("no_such_user", f"there is no account {actor_id}")
+    return str(found)
+
+
 def appoint(conn: sa.Connection, actor_id: int, role: Role, place_id: int | None, until: datetime | None = None) -> int:
     """Give a role in a place, or in all (None); the number of the membership."""
     row = {"actor_id": actor_id, "role": role.value, "place_id": place_id, "until": until}

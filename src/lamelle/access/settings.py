@@ -46,7 +46,7 @@ class Provider:
     that is not here gets nobody in."""
     audience: str = ""
     """What its access tokens for our API must be made out for; empty: its access tokens are not taken."""
-    algorithms: tuple[str, ...] = ("RS256", "ES256", "PS256", "EdDSA")
+    algorithms: tuple[str, ...] = ("RS256", "ES256", "PS256", "Ed25519")
     """Signatures that count; never `none`, never one made with a shared secret."""
     ca_file: Path | None = None
     """PEM file of the authorities that vouch for its certificate, for a provider within the house."""
