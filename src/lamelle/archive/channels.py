@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamelle.access.model import WHOLE
+from lamelle.archive import decoding
 from lamelle.archive.model import InstanceRef
 from lamelle.archive.store import Archive
 from lamelle.base.errors import NotFound, TooLarge
-from lamelle.dicom import pixels, render, slide, uids
+from lamelle.dicom import render, slide, uids
 from lamelle.dicom.render import Look, Picture
 from lamelle.dicom.slide import OpticalPath, Pyramid
 
@@ -68,7 +69,7 @@ def _channel(
             for piece in pyramid.tile(number, column, row, plane, path.identifier)[1]:
                 opened = archive.retrieve.opened(WHOLE, ref.study_uid, ref.series_uid, piece.sop_uid)
                 look = look or render.look(archive.retrieve.header(opened.ref))
-                tile = pixels.decode(opened.frame(piece.frame), opened.transfer_syntax, look.form)
+                tile = decoding.decode(opened.frame(piece.frame), opened.transfer_syntax, look.form)
                 if canvas is None:
                     shape = (max(1, round(level.height * scale)), max(1, round(level.width * scale)))
                     canvas = np.zeros(shape, tile.dtype)

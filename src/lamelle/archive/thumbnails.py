@@ -15,7 +15,7 @@ from pydicom import Dataset
 from pydicom.filereader import read_partial
 
 from lamelle.access.model import WHOLE, Reach
-from lamelle.archive import channels
+from lamelle.archive import channels, decoding
 from lamelle.archive.catalogue import instance, thumbnail
 from lamelle.archive.model import InstanceRef
 from lamelle.archive.retrieve import OpenInstance
@@ -189,7 +189,7 @@ def _look(said: Dataset, ref: InstanceRef, frame: int) -> Look:
 
 def frame_picture(opened: OpenInstance, look: Look, number: int) -> Picture:
     """One frame, as its look says."""
-    samples = pixels.decode(opened.frame(number), opened.transfer_syntax, look.form)
+    samples = decoding.decode(opened.frame(number), opened.transfer_syntax, look.form)
     return render.picture(samples, opened.transfer_syntax, look)
 
 
@@ -210,7 +210,7 @@ def _composed(
         y1 = min(shape[0], max(y0 + 1, round((top + look.form.rows) * scale)))
         if x0 < 0 or y0 < 0 or x1 <= x0 or y1 <= y0:
             continue
-        tile = pixels.decode_small(opened.frame(number), opened.transfer_syntax, look.form, scale)
+        tile = decoding.decode_small(opened.frame(number), opened.transfer_syntax, look.form, scale)
         if colour:
             tile = render.picture(tile, opened.transfer_syntax, look)
         full_width, full_height = (max(1, round(n * scale)) for n in (look.form.columns, look.form.rows))

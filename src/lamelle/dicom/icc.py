@@ -4,6 +4,7 @@ Source: PS3.3 C.11.15, PS3.18 8.3.5.1.5.
 """
 
 import io
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final, Literal
 
@@ -15,15 +16,21 @@ from lamelle.base.errors import Unsupported
 
 Mode = Literal["no", "yes", "srgb", "adobergb", "rommrgb"]
 MODES: Final = ("no", "yes", "srgb", "adobergb", "rommrgb")
+Convert = Callable[[NDArray[np.uint8], bytes], NDArray[np.uint8]]
+"""(image, profile) to the image in sRGB."""
 # Larger ones are no scanner profile but an attack on the parser.
 PROFILE_LIMIT: Final = 16 << 20
 
 
-def applied(image: NDArray[np.uint8], profile: bytes | None, mode: Mode) -> tuple[NDArray[np.uint8], bytes | None]:
+def applied(
+    image: NDArray[np.uint8], profile: bytes | None, mode: Mode, convert: Convert
+) -> tuple[NDArray[np.uint8], bytes | None]:
     """The image (rows, columns, 3) in the wanted space, and the profile to embed in its file.
 
     `no`: as stored, nothing embedded. `yes`: as stored, its own profile embedded. `srgb`: converted and embedded.
-    A profile that cannot be read counts as sRGB. Raises: Unsupported("iccprofile") for other spaces.
+    Profiles come from outside: `convert` reads them, here (`to_srgb`) or elsewhere.
+
+    Raises: Unsupported("iccprofile") for other spaces.
     """
     if mode == "no":
         return image, None
@@ -33,11 +40,18 @@ def applied(image: NDArray[np.uint8], profile: bytes | None, mode: Mode) -> tupl
         raise Unsupported("iccprofile", "output colour spaces are srgb, yes (as stored) and no")
     if not profile or len(profile) > PROFILE_LIMIT:
         return image, srgb()
+    return convert(image, profile), srgb()
+
+
+def to_srgb(image: NDArray[np.uint8], profile: bytes) -> NDArray[np.uint8]:
+    """The image (rows, columns, 3) in sRGB; as it is if the profile cannot be read or is not RGB."""
     transform = _to_srgb(profile)
-    if transform is None:
-        return image, srgb()
-    picture = Image.fromarray(image)
-    return np.asarray(transform.apply(picture)), srgb()
+    return image if transform is None else np.asarray(transform.apply(Image.fromarray(image)))
+
+
+def load() -> None:
+    """Load now what is otherwise loaded when it is first needed."""
+    srgb()
 
 
 @lru_cache(maxsize=1)

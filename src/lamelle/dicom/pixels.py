@@ -9,15 +9,17 @@ import struct
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydicom import Dataset
 
 from lamelle.base.errors import Invalid, NotFound, TooLarge, Unsupported
+
+if TYPE_CHECKING:
+    from pydicom import Dataset  # half a second, and a decoder in its own process never sees one
 
 Samples = NDArray[Any]
 
@@ -80,7 +82,7 @@ class PixelFormat:
             raise TooLarge("decoded_frame", f"a frame of {self.columns} x {self.rows} is over {DECODED_LIMIT} bytes")
 
 
-def pixel_format(dataset: Dataset) -> PixelFormat:
+def pixel_format(dataset: "Dataset") -> PixelFormat:
     """The format an instance declares; absent or unreadable numbers read as 0. Raises as PixelFormat.check."""
     allocated = number(dataset, "BitsAllocated") or 8
     form = PixelFormat(
@@ -111,7 +113,7 @@ def packed(samples: Samples, form: PixelFormat) -> bytes:
     return samples.tobytes()
 
 
-def number(dataset: Dataset, keyword: str) -> int:
+def number(dataset: "Dataset", keyword: str) -> int:
     """A numeric attribute, 0 when it is absent or no number."""
     try:
         return int(dataset.get(keyword) or 0)
@@ -164,6 +166,13 @@ def decode_small(data: bytes, transfer_syntax: str, form: PixelFormat, scale: fl
         return np.asarray(image.convert("RGB"))
     except (OSError, ValueError, SyntaxError) as error:
         raise Invalid("bad_frame", f"a frame of {len(data)} bytes cannot be decoded") from error
+
+
+def load() -> None:
+    """Load every decoder now, not when it is first needed: later there may be no files."""
+    Image.preinit()
+    for name in ("jpeg8", "ljpeg", "jpegsof3", "jpegls", "jpeg2k", "jpegxl", "packbits"):
+        getattr(imagecodecs, f"{name}_decode")
 
 
 def photometric_of(transfer_syntax: str, form: PixelFormat) -> str:
@@ -240,11 +249,11 @@ def _jpeg_ls(data: bytes, form: PixelFormat) -> Samples:
 
 
 def _jpeg_2000(data: bytes, form: PixelFormat) -> Samples:
-    return np.asarray(imagecodecs.jpeg2k_decode(data))
+    return np.asarray(imagecodecs.jpeg2k_decode(data, numthreads=1))
 
 
 def _jpeg_xl(data: bytes, form: PixelFormat) -> Samples:
-    return np.asarray(imagecodecs.jpegxl_decode(data))
+    return np.asarray(imagecodecs.jpegxl_decode(data, numthreads=1))
 
 
 def _rle(data: bytes, form: PixelFormat) -> Samples:
@@ -277,6 +286,8 @@ def _deflated(data: bytes, form: PixelFormat) -> Samples:
 
 
 Decoder = Callable[[bytes, PixelFormat], Samples]
+Decode = Callable[[bytes, str, PixelFormat], Samples]
+"""(frame, transfer syntax, format) to samples: `decode`, or what calls it elsewhere."""
 _JPEG: Final = "1.2.840.10008.1.2.4."
 DECODERS: Final[Mapping[str, Decoder]] = {
     f"{_JPEG}50": _jpeg,

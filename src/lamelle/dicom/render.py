@@ -272,9 +272,9 @@ def with_vr(how: Look, vr: str) -> Look:
     return replace(how, form=pixels.with_vr(how.form, vr))
 
 
-def coloured(image: Picture, how: Look, mode: icc.Mode) -> tuple[Picture, bytes | None]:
+def coloured(image: Picture, how: Look, mode: icc.Mode, convert: icc.Convert) -> tuple[Picture, bytes | None]:
     """Colour management of a picture; grey has none."""
-    return icc.applied(image, how.profile, mode) if image.ndim == 3 else (image, None)
+    return icc.applied(image, how.profile, mode, convert) if image.ndim == 3 else (image, None)
 
 
 def _group(dataset: Dataset, keyword: str, frame: int) -> Dataset | None:

@@ -19,17 +19,20 @@ from lamelle.dicom import pixels, transfer
 _WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
 
 
-def explicit_little(data: bytes, transfer_syntax: str, frames: Callable[[], list[bytes]] | None = None) -> bytes:
+def explicit_little(
+    data: bytes, transfer_syntax: str, decode: pixels.Decode, frames: Callable[[], list[bytes]] | None = None
+) -> bytes:
     """The same instance in Explicit VR Little Endian, from the syntax it is in, whether or not its meta says so.
 
-    `frames` gives the encoded frames of a file with encapsulated pixels. Raises: Invalid("not_rewritable"), and as
-    `pixels.decode`.
+    `frames` gives the encoded frames of a file with encapsulated pixels, `decode` decodes one.
+
+    Raises: Invalid("not_rewritable"), and as `decode`.
     """
     with warnings.catch_warnings():
         # Odd values are passed through, not judged here.
         warnings.simplefilter("ignore")
         try:
-            return _rewritten(data, transfer_syntax, frames)
+            return _rewritten(data, transfer_syntax, decode, frames)
         except LamelleError:
             raise
         except Exception as error:
@@ -54,10 +57,10 @@ def native(data: bytes, transfer_syntax: str, wanted: str) -> bytes:
             raise Invalid("not_rewritable", f"the instance cannot be rewritten as {wanted}") from error
 
 
-def _rewritten(data: bytes, syntax: str, frames: Callable[[], list[bytes]] | None) -> bytes:
+def _rewritten(data: bytes, syntax: str, decode: pixels.Decode, frames: Callable[[], list[bytes]] | None) -> bytes:
     dataset = _read(data, syntax)
     if frames is not None:
-        _decompress(dataset, syntax, frames())
+        _decompress(dataset, syntax, decode, frames())
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     out = io.BytesIO()
     pydicom.dcmwrite(out, dataset, enforce_file_format=True)
@@ -83,11 +86,11 @@ def _swapped(value: bytes, width: int) -> bytes:
     return np.frombuffer(value[: len(value) // width * width], f">u{width}").astype(f"<u{width}").tobytes()
 
 
-def _decompress(dataset: Dataset, syntax: str, frames: list[bytes]) -> None:
+def _decompress(dataset: Dataset, syntax: str, decode: pixels.Decode, frames: list[bytes]) -> None:
     form = pixels.pixel_format(dataset)
     out = bytearray()
     for frame in frames:
-        out += pixels.decode(frame, syntax, form).tobytes()
+        out += decode(frame, syntax, form).tobytes()
     if form.bits_allocated == 1:
         out = bytearray(np.packbits(np.frombuffer(bytes(out), np.uint8), bitorder="little").tobytes())
     dataset.PhotometricInterpretation = pixels.photometric_of(syntax, form)

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lamelle.access.model import WHOLE
+from lamelle.archive import decoding
 from lamelle.archive.model import InstanceRef
 from lamelle.archive.store import Archive
 from lamelle.base.errors import Invalid, LamelleError, NotFound
@@ -69,7 +70,7 @@ def reader(archive: Archive, ref: InstanceRef, offer: Offer, limit: int) -> Call
         raise NotAcceptable(f"a decoded frame would be over {limit} bytes", [])
 
     def decoded(number: int) -> bytes:
-        samples = pixels.decode(opened.frame(number), ref.transfer_syntax, form)
+        samples = decoding.decode(opened.frame(number), ref.transfer_syntax, form)
         return pixels.packed(samples, form)
 
     return decoded

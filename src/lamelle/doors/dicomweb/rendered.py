@@ -20,10 +20,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lamelle.access.model import WHOLE
-from lamelle.archive import thumbnails
+from lamelle.archive import decoding, thumbnails
 from lamelle.archive.model import InstanceRef
 from lamelle.base.errors import Invalid, NotFound
-from lamelle.dicom import icc, pixels, render
+from lamelle.dicom import icc, render
 from lamelle.dicom.render import Look, Picture, Viewport, Window
 from lamelle.doors.dicomweb import negotiate
 from lamelle.doors.dicomweb.answers import REVALIDATE, Door, address, parts, uids
@@ -260,7 +260,7 @@ class Rendered:
         syntax = opened.transfer_syntax
         looks = [self._looks.get(ref, number) for number in wanted]
         samples = [
-            pixels.decode(opened.frame(number), syntax, look.form) for number, look in zip(wanted, looks, strict=True)
+            decoding.decode(opened.frame(number), syntax, look.form) for number, look in zip(wanted, looks, strict=True)
         ]
         window = asked.window or (render.common_window(samples, looks[0]) if len(wanted) > 1 else None)
         pictures = [render.picture(frame, syntax, look, window) for frame, look in zip(samples, looks, strict=True)]
@@ -286,7 +286,9 @@ def _headers(asked: Wish) -> dict[str, str]:
 def _finished(pictures: Sequence[Picture], look: Look, kind: str, asked: Wish, frame_ms: float = 0.0) -> bytes:
     out, profile = [], None
     for picture in pictures:
-        coloured, profile = render.coloured(render.sized(picture, asked.viewport), look, asked.profile)
+        coloured, profile = render.coloured(
+            render.sized(picture, asked.viewport), look, asked.profile, decoding.to_srgb
+        )
         out.append(coloured)
     return render.encoded(out, kind, quality=asked.quality, profile=profile, frame_ms=frame_ms)
 

@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from lamelle.access.model import WHOLE
+from lamelle.archive import decoding
 from lamelle.archive.model import InstanceRef
 from lamelle.base.errors import LamelleError, NotFound
 from lamelle.dicom import transcode, transfer
@@ -102,7 +103,8 @@ class Retrieve:
             offers = [offer.text() for offer in negotiate.instance_offers(ref.transfer_syntax) if offer.stored]
             raise NotAcceptable(f"rewriting this instance would take over {limit} bytes", offers)
         encoded = (lambda: list(self._frames(ref))) if compressed else None
-        return [transcode.explicit_little(b"".join(self._retrieve.stream(ref)), ref.transfer_syntax, encoded)]
+        data, syntax_uid = b"".join(self._retrieve.stream(ref)), ref.transfer_syntax
+        return [transcode.explicit_little(data, syntax_uid, decoding.decode, encoded)]
 
     def _frames(self, ref: InstanceRef) -> Iterator[bytes]:
         opened = self._retrieve.opened(WHOLE, ref.study_uid, ref.series_uid, ref.sop_uid)

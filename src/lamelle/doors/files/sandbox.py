@@ -15,13 +15,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
-import lamelle
-from lamelle.base import errors
+from lamelle.base import confined, errors
 from lamelle.base.errors import Invalid, LamelleError, Unavailable
 from lamelle.doors.files import pipe
 from lamelle.doors.files.pipe import Kind, Message
@@ -155,7 +153,7 @@ class _Child:
                 stdout=theirs,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
-                env=dict(_environment()),
+                env=dict(confined.environment()),
                 start_new_session=True,  # Ctrl-C is the parent's to handle
             )
         except BaseException:
@@ -213,13 +211,3 @@ class _Child:
             return Invalid("reader_memory", "The slide reader needed more memory than allowed.")
         how = signal.Signals(-code).name if code < 0 else f"exit {code}"
         return Invalid("reader_crashed", f"The slide reader ended by itself before it had finished: {how}.")
-
-
-def _environment() -> Iterator[tuple[str, str]]:
-    """Nothing of ours but what Python needs; single-threaded numeric libraries, for each thread reserves memory."""
-    roots = [str(Path(lamelle.__path__[0]).parent), *(entry for entry in sys.path if entry)]
-    yield "PYTHONPATH", os.pathsep.join(dict.fromkeys(roots))
-    yield "PYTHONDONTWRITEBYTECODE", "1"
-    yield "PATH", os.defpath
-    yield "LC_ALL", "C.UTF-8"
-    yield from (("MALLOC_ARENA_MAX", "2"), ("OMP_NUM_THREADS", "1"), ("OPENBLAS_NUM_THREADS", "1"))

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from lamelle.base import confined
 from lamelle.base.errors import LamelleError
 from lamelle.doors.files.pipe import Kind, Sender, Writer
 from lamelle.doors.files.request import Limits, Request
@@ -61,16 +62,15 @@ def die_with(parent: int) -> None:
 def confine(limits: Limits) -> None:
     """RLIMIT_DATA, not RLIMIT_AS: a mapped 6 GB slide is address space, not memory."""
     os.nice(limits.nice)
-    for what, soft, hard in (
-        (resource.RLIMIT_CORE, 0, 0),
-        (resource.RLIMIT_CPU, limits.cpu_s, limits.cpu_s + 5),
-        (resource.RLIMIT_DATA, limits.memory_bytes, limits.memory_bytes),
-        (resource.RLIMIT_FSIZE, limits.file_bytes, limits.file_bytes),
-        (resource.RLIMIT_NOFILE, limits.open_files, limits.open_files),
-    ):
-        inherited = resource.getrlimit(what)[1]
-        ceiling = hard if inherited == resource.RLIM_INFINITY else min(hard, inherited)
-        resource.setrlimit(what, (min(soft, ceiling), ceiling))
+    confined.limit(
+        {
+            resource.RLIMIT_CORE: (0, 0),
+            resource.RLIMIT_CPU: (limits.cpu_s, limits.cpu_s + 5),
+            resource.RLIMIT_DATA: (limits.memory_bytes, limits.memory_bytes),
+            resource.RLIMIT_FSIZE: (limits.file_bytes, limits.file_bytes),
+            resource.RLIMIT_NOFILE: (limits.open_files, limits.open_files),
+        }
+    )
 
 
 def convert(request: Request, sink: Callable[[str], AbstractContextManager[Writer]]) -> dict[str, Any]:

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lamelle.access.model import WHOLE
+from lamelle.archive import decoding
 from lamelle.archive.retrieve import OpenInstance
 from lamelle.archive.store import Archive
 from lamelle.base.errors import Invalid, LamelleError, NotFound
-from lamelle.dicom import pixels, render
+from lamelle.dicom import render
 from lamelle.dicom.jpeg import for_browsers
 from lamelle.dicom.slide import Image, Piece, Pyramid
 from lamelle.doors import http
@@ -274,9 +275,9 @@ class Tiles:
     ) -> render.Picture:
         opened = self._open(known, series_uid, piece.sop_uid)
         look = self._look(known.study_uid, series_uid, piece.sop_uid)
-        samples = pixels.decode(opened.frame(piece.frame), opened.transfer_syntax, look.form)
+        samples = decoding.decode(opened.frame(piece.frame), opened.transfer_syntax, look.form)
         shown = render.picture(samples, opened.transfer_syntax, look, None if look.windows else window)
-        return render.coloured(shown, look, "srgb")[0] if srgb else shown
+        return render.coloured(shown, look, "srgb", decoding.to_srgb)[0] if srgb else shown
 
     def _read_look(self, study_uid: str, series_uid: str, sop_uid: str) -> render.Look:
         return render.look(
@@ -292,7 +293,7 @@ class Tiles:
                 for piece in pyramid.tile(level, column, row, 0, path)[1]:
                     opened = self._archive.retrieve.opened(WHOLE, study_uid, series_uid, piece.sop_uid)
                     form = self._look(study_uid, series_uid, piece.sop_uid).form
-                    found.append(pixels.decode(opened.frame(piece.frame), opened.transfer_syntax, form).ravel())
+                    found.append(decoding.decode(opened.frame(piece.frame), opened.transfer_syntax, form).ravel())
         if not found:
             return None
         low, high = np.percentile(np.concatenate(found), [0.5, 99.8])

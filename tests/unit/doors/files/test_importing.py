@@ -15,6 +15,7 @@ import pytest
 from lamelle.access.model import WHOLE
 from lamelle.archive import imports
 from lamelle.archive.store import Archive
+from lamelle.base import confined
 from lamelle.base.errors import NotFound, Unavailable
 from lamelle.base.ids import uid_from
 from lamelle.doors.files import importing, sandbox
@@ -220,7 +221,7 @@ def test_an_import_killed_in_the_middle_is_resumed(archive: Archive, settings: F
     (inbox / "z.dcm").write_bytes(part10("third", "1", "1"))
     ours, theirs = os.pipe()
     command = [sys.executable, "-c", SCRIPT, str(archive.settings.data_dir), str(inbox), str(theirs)]
-    importer = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=dict(sandbox._environment()), pass_fds=[theirs])
+    importer = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=dict(confined.environment()), pass_fds=[theirs])
     os.close(theirs)
     try:
         assert select.select([ours], [], [], 60)[0]

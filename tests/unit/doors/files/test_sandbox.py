@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from lamelle.base import confined
 from lamelle.base.errors import Invalid, LamelleError, TooLarge, Unavailable
 from lamelle.doors.files import sandbox
 from lamelle.doors.files.request import Limits, Request
@@ -257,7 +258,7 @@ def test_a_reader_dies_with_its_parent(ask: Callable[..., Request], tmp_path: Pa
         "sinks = type('S', (), {'write': lambda s, c: (os.write(1, b'!')), 'close': lambda s: None});"
         f"sandbox.run(Request(pathlib.Path({str(request.path)!r}), reader={request.reader!r}), lambda name: sinks())"
     )
-    environment = dict(sandbox._environment())
+    environment = dict(confined.environment())
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment)
     assert parent.stdout is not None
     assert parent.stdout.read(1) == b"!"
