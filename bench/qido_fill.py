@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lamelle.access.model import WHOLE
+from lamelle.access.model import FIRST_PLACE, WHOLE
 from lamelle.archive import catalogue, facts, filing, names
 from lamelle.archive.query import Level, Match, Query, search
 from lamelle.base.db import Database
@@ -41,7 +41,7 @@ def fill(db: Database, count: int) -> None:
     blank = facts.read({})
     for at in range(0, count, BATCH):
         rows, words, parts, instances = [], [], [], []
-        cells: dict[tuple[str, str], int] = defaultdict(int)
+        cells: dict[tuple[str, str, int], int] = defaultdict(int)
         for n in range(at + 1, min(at + BATCH, count) + 1):
             patient = chance.randrange(count // 2 + 1)
             spread = random.Random(patient)
@@ -72,7 +72,7 @@ def fill(db: Database, count: int) -> None:
             instance |= {"transfer_syntax": "1.2.840.10008.1.2.4.50", "size": 1, "digest": f"{n:064x}"}
             instance |= {"meta_digest": "", "dataset_offset": 0, "container_id": f"S{n:08d}", "received_at": now}
             instances.append(instance)
-            cells[day, modalities] += 1
+            cells[day, modalities, FIRST_PLACE] += 1
         with db.write() as conn:
             for table, values_of in (
                 (catalogue.study, rows),

@@ -13,6 +13,7 @@ import openslide
 import pytest
 import tifffile
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import imports
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.testing.client import Client, Stored
@@ -153,7 +154,7 @@ def test_tiles_of_every_slide_are_the_sources_own(shared_data: Path, tmp_path: P
     said = lamelle("import", "--data", tmp_path / "data", *(shared_data / "wsi" / name for name in SLIDE_FOLDERS))
     assert "Traceback" not in said.stderr
     archive = Archive.open(ArchiveSettings(tmp_path / "data", reserve_bytes=0))
-    slides = [item for item in imports.recent(archive.db, 500) if item.state == "stored"]
+    slides = [item for item in imports.recent(archive.db, WHOLE, 500) if item.state == "stored"]
     slides = [item for item in slides if not item.path.endswith(".dcm")]
     archive.close()
     assert len(slides) >= 17

@@ -7,9 +7,10 @@ from pathlib import PurePath
 import sqlalchemy as sa
 
 from lamelle.access.model import Reach
-from lamelle.archive import imports
+from lamelle.archive import imports, within
 from lamelle.archive.catalogue import aside, study
 from lamelle.archive.imports import State
+from lamelle.base.clock import Clock
 from lamelle.base.db import Database
 
 
@@ -35,16 +36,18 @@ class Aside:
     received_at: datetime
 
 
-def recent(db: Database, reach: Reach, limit: int) -> list[Arrival]:
-    """The studies that grew last, the latest first."""
+def recent(db: Database, reach: Reach, limit: int, *, clock: Clock = within.CLOCK) -> list[Arrival]:
+    """The studies within reach that grew last, the latest first."""
     wanted = sa.select(study.c.uid, study.c.updated_at).order_by(study.c.updated_at.desc(), study.c.id.desc())
     with db.read() as conn:
-        return [Arrival(uid, at) for uid, at in conn.execute(wanted.limit(limit))]
+        rows = conn.execute(wanted.where(*within.studies(conn, reach, clock.now())).limit(limit))
+        return [Arrival(uid, at) for uid, at in rows]
 
 
 def put_aside(db: Database, reach: Reach, limit: int) -> list[Aside]:
-    """What was put aside by any door, and files that could not be read, the latest first."""
-    kept = sa.select(aside).order_by(aside.c.received_at.desc()).limit(limit)
+    """What was put aside by any door for the places of a reach, and files that could not be read, the latest first."""
+    kept = sa.select(aside).where(*within.placed(reach, aside.c.place))
+    kept = kept.order_by(aside.c.received_at.desc()).limit(limit)
     with db.read() as conn:
         found = [
             Aside(row.key, row.status, row.code, row.message, "", row.size, row.door, row.received_at)
@@ -61,6 +64,6 @@ def put_aside(db: Database, reach: Reach, limit: int) -> list[Aside]:
             "files",
             record.updated_at,
         )
-        for record in imports.recent(db, limit, states=(State.CONFLICT, State.REFUSED))
+        for record in imports.recent(db, reach, limit, states=(State.CONFLICT, State.REFUSED))
     ]
     return sorted(found, key=lambda item: item.received_at, reverse=True)[:limit]

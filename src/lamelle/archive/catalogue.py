@@ -10,7 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lamelle.access.model import FIRST_PLACE
 from lamelle.base.db import Instant, Key, Word, schema
+
+NO_PLACE = 0
+"""Of what nobody knows where it belongs: within reach only of who reaches everything."""
 
 
 class Level(StrEnum):
@@ -106,6 +110,11 @@ ATTRIBUTES: dict[Level, tuple[Attribute, ...]] = {
 }
 
 
+def _place() -> sa.Column[Any]:
+    """Whose it is: a row of `place`, or NO_PLACE."""
+    return sa.Column("place", Key, nullable=False, server_default=str(FIRST_PLACE))
+
+
 def _columns(level: Level) -> list[sa.Column[Any]]:
     made: list[sa.Column[Any]] = []
     for attribute in ATTRIBUTES[level]:
@@ -124,6 +133,7 @@ study = sa.Table(
     schema,
     sa.Column("id", Key, primary_key=True),
     sa.Column("uid", Word, nullable=False, unique=True),
+    _place(),
     *_columns(Level.STUDY),
     sa.Column("modalities", Word, nullable=False, server_default=""),
     sa.Column("series_count", sa.Integer, nullable=False, server_default="0"),
@@ -133,21 +143,23 @@ study = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
 )
-# Every index ends with the order of results, so that the first page is found without sorting and counted without
-# reading rows.
+# Every index ends with the order of results and the place, so that the first page is found without sorting and counted
+# without reading rows, whoever asks.
 _ORDER = (study.c.study_date, study.c.study_time)
 # The order of results with what is most often asked of it: a frequent value is found by walking it from the newest.
 sa.Index(
     "ix_study_walk",
     *_ORDER,
     study.c.id,
+    study.c.place,
     study.c.modalities,
     study.c.patient_name_key,
     study.c.patient_name_other,
 )
-sa.Index("ix_study_modalities", study.c.modalities, *_ORDER, study.c.id)
-for _column in ("patient_name_key", "patient_id", "accession_number", "referring_physician_key", "study_id"):
+for _column in ("place", "modalities"):
     sa.Index(f"ix_study_{_column}", study.c[_column], *_ORDER, study.c.id)
+for _column in ("patient_name_key", "patient_id", "accession_number", "referring_physician_key", "study_id"):
+    sa.Index(f"ix_study_{_column}", study.c[_column], *_ORDER, study.c.id, study.c.place)
 for _column in ("patient_name_other", "referring_physician_other"):
     _set = study.c[_column] != ""
     sa.Index(f"ix_study_{_column}", study.c[_column], sqlite_where=_set, postgresql_where=_set)
@@ -243,12 +255,13 @@ tally = sa.Table(
     schema,
     sa.Column("study_date", Word, primary_key=True),
     sa.Column("modalities", Word, primary_key=True),
+    sa.Column("place", Key, primary_key=True, autoincrement=False),
     sa.Column("studies", sa.BigInteger, nullable=False),
     sa.Column("series", sa.BigInteger, nullable=False),
     sa.Column("instances", sa.BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
-"""How much there is for each day and set of modalities: what broad searches count instead of rows."""
+"""How much there is for each day, set of modalities and place: what broad searches count instead of rows."""
 
 MONTH = 6
 """Characters of a day that name its month."""
@@ -258,6 +271,7 @@ tally_month = sa.Table(
     schema,
     sa.Column("month", Word, primary_key=True),
     sa.Column("modalities", Word, primary_key=True),
+    sa.Column("place", Key, primary_key=True, autoincrement=False),
     sa.Column("studies", sa.BigInteger, nullable=False),
     sa.Column("series", sa.BigInteger, nullable=False),
     sa.Column("instances", sa.BigInteger, nullable=False),
@@ -280,6 +294,7 @@ aside = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("door", Word, nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
+    _place(),
     sa.Column("received_at", Instant, nullable=False, index=True),
 )
 
@@ -289,6 +304,7 @@ tombstone = sa.Table(
     sa.Column("uid", Word, primary_key=True),
     sa.Column("study_uid", Word, nullable=False, index=True),
     sa.Column("series_uid", Word, nullable=False, index=True),
+    _place(),
     sa.Column("key", Word, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("rejected_at", Instant, nullable=False),
@@ -309,6 +325,7 @@ import_record = sa.Table(
     sa.Column("study_uid", Word),
     sa.Column("series_uid", Word),
     sa.Column("instances", sa.Integer, nullable=False, server_default="0"),
+    _place(),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("worker", Word),
     sa.Column("lease_until", Instant),
@@ -316,5 +333,13 @@ import_record = sa.Table(
     sa.Column("updated_at", Instant, nullable=False, index=True),
 )
 """What the file doors have seen: a path, what it held, what became of it."""
+
+remembered_place = sa.Table(
+    "remembered_place",
+    schema,
+    sa.Column("study_uid", Word, primary_key=True),
+    sa.Column("place", Key, nullable=False),
+)
+"""Where studies belong while `rebuild` makes their rows anew: no file says it. Empty else."""
 
 TABLES: dict[Level, sa.Table] = {Level.STUDY: study, Level.SERIES: series, Level.INSTANCE: instance}

@@ -6,6 +6,7 @@ What a column can't answer, or not exactly, comes back as a rest to be asked of 
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,8 @@ import sqlalchemy as sa
 from pydicom.datadict import dictionary_VR
 from sqlalchemy import ColumnElement
 
-from lamelle.archive import drivers, facts, grams, matching, results
+from lamelle.access.model import Reach
+from lamelle.archive import drivers, facts, grams, matching, results, within
 from lamelle.archive.catalogue import (
     ATTRIBUTES,
     MONTH,
@@ -84,10 +86,11 @@ COLUMNS: dict[Path, tuple[Level, Attribute]] = {
 
 @dataclass(slots=True)
 class Counted:
-    """What the tally is asked: a range of days (None: all), a choice of sets of modalities (None: all)."""
+    """What the tally is asked: a range of days, a choice of sets of modalities, places; None: all of them."""
 
     days: Between | None = None
     modalities: list[str] | None = None
+    places: frozenset[int] | None = None
 
     def sums(self, name: str) -> sa.Select[Any]:
         """The sum of a column: of whole months, and of the days of the months where the range begins and ends."""
@@ -106,7 +109,16 @@ class Counted:
 
     def _sum(self, table: sa.Table, name: str, where: list[Condition]) -> sa.Select[Any]:
         chosen = [] if self.modalities is None else [table.c.modalities.in_(self.modalities)]
+        chosen += [] if self.places is None else [table.c.place.in_(sorted(self.places))]
         return sa.select(sa.func.coalesce(sa.func.sum(table.c[name]), 0)).where(*where, *chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Who asks, and when: what no query may find its way out of."""
+
+    reach: Reach
+    now: datetime
 
 
 @dataclass(slots=True)
@@ -128,6 +140,12 @@ class Plan:
     rest: list[tuple[Path, Criterion]] = field(default_factory=list)
     counted: Counted | None = field(default_factory=Counted)
     """The same conditions as the tally counts them; None when it can't."""
+    within: list[Condition] = field(default_factory=list)
+    """What of all studies is within reach."""
+    shown: list[Condition] = field(default_factory=list)
+    """Which instances may be seen at all."""
+    beyond: list[Condition] = field(default_factory=list)
+    """What is within reach and no place of the reach's has, so that the tally misses it; empty: nothing."""
     nothing: bool = False
     """No result can match."""
 
@@ -147,11 +165,13 @@ def plan(
     level: Level,
     matches: list[tuple[Path, str]],
     options: Options,
+    bounds: Bounds,
     source: sa.FromClause = study,
     others: dict[str, bool] | None = None,
 ) -> Plan:
     """Sort the keys of a query by who can answer them. Raises: Invalid("bad_value" | "duplicate_key")."""
     made = Plan(source, others or {})
+    _add_reach(conn, made, bounds, level)
     if len({path for path, _ in matches}) < len(matches):
         raise Invalid("duplicate_key", "a key stands twice in the query")
     for path, criterion in _criteria(matches, options):
@@ -164,6 +184,18 @@ def plan(
                 made.where[Level.STUDY].append(made.source.c.modalities.in_(_fitting(conn, criterion)))
             _add(conn, made, path, criterion)
     return made
+
+
+def _add_reach(conn: sa.Connection, made: Plan, bounds: Bounds, level: Level) -> None:
+    reach, now = bounds.reach, bounds.now
+    made.within = within.studies(conn, reach, now, made.source)
+    made.shown = within.shown(reach)
+    if made.counted is not None and not reach.everything:
+        made.counted.places = reach.places
+        made.beyond = within.beyond(conn, reach, now) if reach.guests else []
+        made.drivers.append(Driver(Rank.REACH, lambda: within.found_by_reach(reach, now)))
+    if level is Level.INSTANCE and not reach.labels:
+        made.counted = None
 
 
 def _criteria(matches: list[tuple[Path, str]], options: Options) -> Iterator[tuple[Path, Criterion]]:
@@ -393,8 +425,11 @@ def selected(
     `by_row`: the studies are few or walked, so that words are asked of their rows and not of the index of words.
     """
     where = dict(made.where)
+    where[Level.STUDY] = [*where[Level.STUDY], *made.within]
     if by_row:
         where[Level.STUDY] = [*where[Level.STUDY], *made.worded]
+    if where[Level.INSTANCE] or level is Level.INSTANCE:
+        where[Level.INSTANCE] = [*where[Level.INSTANCE], *made.shown]
     if study_uid is not None:
         where[Level.STUDY] = [*where[Level.STUDY], study.c.uid == study_uid]
     if series_uid is not None:
@@ -441,12 +476,12 @@ def _walk(columns: Iterable[ColumnElement[Any]]) -> sa.Subquery:
     return sa.select(*columns).where(low, high).order_by(*_NEWEST).limit(sa.bindparam("steps")).subquery("newest")
 
 
-_WALKED = ("id", "study_date", "study_time", "modalities", "patient_name_key", "patient_name_other")
+_WALKED = ("id", "place", "study_date", "study_time", "modalities", "patient_name_key", "patient_name_other")
 _SHORT, _WIDE = _walk(study.c[name] for name in _WALKED), _walk(study.c)
 
 
 def walk(
-    conn: sa.Connection, matches: list[tuple[Path, str]], options: Options, asked: Plan
+    conn: sa.Connection, matches: list[tuple[Path, str]], options: Options, bounds: Bounds, asked: Plan
 ) -> tuple[sa.Select[Any], dict[str, Any]]:
     """The matching of the newest studies of these days, in order; `steps` of them are looked at.
 
@@ -457,9 +492,9 @@ def walk(
         for path, value in matches
     )
     source = _SHORT if short else _WIDE
-    made = plan(conn, Level.STUDY, matches, options, source, asked.others)
+    made = plan(conn, Level.STUDY, matches, options, bounds, source, asked.others)
     days = asked.days
     newest = (source.c.study_date.desc(), source.c.study_time.desc(), source.c.id.desc())
     low, high = (days.low, days.high) if days else (None, None)
-    bounds = {"low": low or ("0" if days else _BEFORE), "high": high or _BEYOND}
-    return selected(Level.STUDY, made, None, None, by_row=True).order_by(*newest), bounds
+    ends = {"low": low or ("0" if days else _BEFORE), "high": high or _BEYOND}
+    return selected(Level.STUDY, made, None, None, by_row=True).order_by(*newest), ends

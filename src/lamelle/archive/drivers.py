@@ -19,9 +19,10 @@ class Rank(IntEnum):
     DAYS = 1
     RANGE = 2
     BEGINNING = 3
-    MODALITIES = 4
-    ALL = 5
-    COSTLY = 6
+    REACH = 4
+    MODALITIES = 5
+    ALL = 6
+    COSTLY = 7
     """A pattern with a wildcard inside, pieces of names: an index is read far, or several times."""
 
 

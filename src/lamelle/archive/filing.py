@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from lamelle.access.model import FIRST_PLACE
 from lamelle.archive import catalogue, facts, names
 from lamelle.archive.catalogue import MONTH, instance, name_word, series, study, tally, tally_month
 from lamelle.archive.facts import NAMES, Facts
@@ -55,8 +56,9 @@ class _Group:
     instances: int
     modalities: str = ""
     series: int = 0
-    before: tuple[str, str, int, int] | None = None
-    """(study date, modalities, series, instances) as the tally counts it; None for a new study."""
+    place: int = FIRST_PLACE
+    before: "Counted | None" = None
+    """As the tally counts it; None for a new study."""
     changed: bool = False
     named: bool = False
     renamed: bool = False
@@ -92,22 +94,33 @@ def hold(conn: sa.Connection, uids: Sequence[str]) -> set[str]:
     return found
 
 
-def lock(conn: sa.Connection, records: Iterable[Record], now: datetime) -> None:
+def lock(conn: sa.Connection, records: Iterable[Record], now: datetime, places: Mapping[str, int]) -> None:
     """Make the missing studies of these records and lock them all, in one order everywhere so that no two wait.
 
-    SQLite's write transactions are alone anyway.
+    `places`: where studies that are made belong; one that was deleted comes back to its own. SQLite's write
+    transactions are alone anyway.
     """
     firsts = {record.study_uid: record for record in reversed(list(records))}
     blank = {"modalities": "", "lead": "", "created_at": now, "updated_at": now}
     for chunk in _chunks(sorted(firsts)):
         insert = (postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert)(study)
         there = set(conn.execute(sa.select(study.c.uid).where(study.c.uid.in_(chunk))).scalars())
-        missing = [{"uid": uid, **blank} for uid in chunk if uid not in there]
+        missing = [uid for uid in chunk if uid not in there]
         if missing:
-            conn.execute(insert.on_conflict_do_nothing(), missing)
+            stone = catalogue.tombstone.c
+            buried = sa.select(stone.study_uid, stone.place).where(stone.study_uid.in_(missing)).distinct()
+            own = {row.study_uid: row.place for row in conn.execute(buried)}
+            rows = [{"uid": uid, "place": own.get(uid, places[uid]), **blank} for uid in missing]
+            conn.execute(insert.on_conflict_do_nothing(), rows)
         if conn.dialect.name == "postgresql":
             locked = sa.select(study.c.id).where(study.c.uid.in_(chunk)).order_by(study.c.uid).with_for_update()
             conn.execute(locked).all()
+
+
+def sweep(conn: sa.Connection, uids: Iterable[str]) -> None:
+    """Remove those of the studies that were made for instances which were then not filed."""
+    for chunk in _chunks(sorted(set(uids))):
+        conn.execute(sa.delete(study).where(study.c.uid.in_(chunk), study.c.instance_count == 0))
 
 
 def file(conn: sa.Connection, records: Sequence[Record], now: datetime) -> list[Record]:
@@ -166,8 +179,9 @@ def _load_studies(conn: sa.Connection, uids: set[str]) -> dict[str, _Group]:
     for chunk in _chunks(sorted(uids)):
         for row in conn.execute(sa.select(study).where(study.c.uid.in_(chunk))).mappings():
             merged = Merged(row["lead"], {c: row[c] for c in _STUDY_VALUES}, json.loads(row["fills"] or "{}"))
-            before = (row["study_date"], row["modalities"], row["series_count"], row["instance_count"])
+            before = (row["study_date"], row["modalities"], row["place"], row["series_count"], row["instance_count"])
             group = _Group(row["id"], merged, row["instance_count"], row["modalities"], row["series_count"])
+            group.place = row["place"]
             group.before = before if row["instance_count"] else None
             found[row["uid"]] = group
     return found
@@ -247,7 +261,7 @@ def _save_studies(conn: sa.Connection, groups: dict[str, _Group], now: datetime)
         conn.execute(sa.update(study).where(study.c.id == group.id).values(**values))
         if group.named:
             save_words(conn, group.id, group.merged.values)
-        after = (group.merged.values["study_date"], group.modalities, group.series, group.instances)
+        after = (group.merged.values["study_date"], group.modalities, group.place, group.series, group.instances)
         count_change(changes, group.before, after)
     add_to_tally(conn, changes)
 
@@ -273,7 +287,7 @@ def refresh(conn: sa.Connection, study_id: int, now: datetime) -> None:
     for series_id, (part, [count]) in parts.items():
         _update(conn, series, series_id, part, {"instance_count": count, "updated_at": now})
     changes = no_changes()
-    counted = (before.study_date, before.modalities, before.series_count, before.instance_count)
+    counted = (before.study_date, before.modalities, before.place, before.series_count, before.instance_count)
     if owner is None:
         conn.execute(sa.delete(study).where(study.c.id == study_id))
         count_change(changes, counted, None)
@@ -283,7 +297,7 @@ def refresh(conn: sa.Connection, study_id: int, now: datetime) -> None:
         values = {"modalities": modalities, "series_count": len(parts), "instance_count": instances}
         _update(conn, study, study_id, owner, values | {"updated_at": now})
         save_words(conn, study_id, owner.values)
-        count_change(changes, counted, (owner.values["study_date"], modalities, len(parts), instances))
+        count_change(changes, counted, (owner.values["study_date"], modalities, before.place, len(parts), instances))
     add_to_tally(conn, changes)
 
 
@@ -300,8 +314,9 @@ def save_words(conn: sa.Connection, study_id: int, values: dict[str, Any]) -> No
         conn.execute(sa.insert(name_word), rows)
 
 
-Changes = defaultdict[tuple[str, str], list[int]]
-Counted = tuple[str, str, int, int]
+Changes = defaultdict[tuple[str, str, int], list[int]]
+Counted = tuple[str, str, int, int, int]
+"""Study date, modalities, place; series, instances."""
 
 
 def no_changes() -> Changes:
@@ -313,8 +328,8 @@ def count_change(changes: Changes, before: Counted | None, after: Counted | None
     """Note that a study moves from one cell of the tally to another."""
     for counted, sign in ((before, -1), (after, 1)):
         if counted is not None:
-            cell = changes[counted[0], counted[1]]
-            for at, amount in enumerate((1, counted[2], counted[3])):
+            cell = changes[counted[:3]]
+            for at, amount in enumerate((1, *counted[3:])):
                 cell[at] += sign * amount
 
 
@@ -324,8 +339,8 @@ COUNTED = ("studies", "series", "instances")
 def add_to_tally(conn: sa.Connection, changes: Changes) -> None:
     """Write noted changes, in one order everywhere so that no two transactions wait for each other."""
     months = no_changes()
-    for (day, modalities), amounts in changes.items():
-        cell = months[day[:MONTH], modalities]
+    for (day, modalities, place), amounts in changes.items():
+        cell = months[day[:MONTH], modalities, place]
         for at, amount in enumerate(amounts):
             cell[at] += amount
     _add(conn, tally, changes)
@@ -335,8 +350,8 @@ def add_to_tally(conn: sa.Connection, changes: Changes) -> None:
 def _add(conn: sa.Connection, table: sa.Table, changes: Changes) -> None:
     period, *_ = table.primary_key.columns
     rows = [
-        {period.name: cell, "modalities": modalities, **dict(zip(COUNTED, amounts, strict=True))}
-        for (cell, modalities), amounts in sorted(changes.items())
+        {period.name: cell, "modalities": modalities, "place": place, **dict(zip(COUNTED, amounts, strict=True))}
+        for (cell, modalities, place), amounts in sorted(changes.items())
         if any(amounts)
     ]
     if rows:
@@ -349,7 +364,7 @@ def _adding(table: sa.Table, dialect: str) -> Any:
     insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
     period, *_ = table.primary_key.columns
     return insert.on_conflict_do_update(
-        index_elements=[period, table.c.modalities],
+        index_elements=[period, table.c.modalities, table.c.place],
         set_={name: table.c[name] + insert.excluded[name] for name in COUNTED},
     )
 
@@ -357,7 +372,7 @@ def _adding(table: sa.Table, dialect: str) -> Any:
 def note_aside(conn: sa.Connection, key: str, note: Mapping[str, Any]) -> None:
     """Write down what was put aside; a second copy of the same bytes adds nothing."""
     dialect = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    values = dict(note) | {"key": key, "received_at": datetime.fromisoformat(note["received_at"])}
+    values = {"place": FIRST_PLACE, **note, "key": key, "received_at": datetime.fromisoformat(note["received_at"])}
     conn.execute(dialect(catalogue.aside).values(**values).on_conflict_do_nothing())
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from lamelle.access.model import Reach
+from lamelle.archive import within
 from lamelle.archive.catalogue import instance, series, study
+from lamelle.base.clock import Clock
 from lamelle.base.db import Database
 
 
@@ -24,8 +26,10 @@ class SeriesGlance:
     stains: tuple[str, ...]
 
 
-def series_of(db: Database, reach: Reach, study_uids: Sequence[str]) -> dict[str, list[SeriesGlance]]:
-    """The series of each study, by number; a study without any, or unknown, has an empty list."""
+def series_of(
+    db: Database, reach: Reach, study_uids: Sequence[str], *, clock: Clock = within.CLOCK
+) -> dict[str, list[SeriesGlance]]:
+    """The series of each study, by number; a study without any, unknown or out of reach has an empty list."""
     wanted = (
         sa.select(
             study.c.uid,
@@ -34,13 +38,13 @@ def series_of(db: Database, reach: Reach, study_uids: Sequence[str]) -> dict[str
             series.c.modality,
             series.c.description,
             series.c.number,
-            series.c.instance_count,
+            within.counted(reach, series),
             series.c.container_id,
             series.c.stains,
         )
         .select_from(study.join(series, series.c.study_id == study.c.id))
         .outerjoin(instance, instance.c.uid == series.c.lead)
-        .where(study.c.uid.in_(study_uids))
+        .where(study.c.uid.in_(study_uids), *within.one(reach, clock.now()))
         .order_by(series.c.number, series.c.id)
     )
     found: dict[str, list[SeriesGlance]] = {uid: [] for uid in study_uids}

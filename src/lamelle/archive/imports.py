@@ -12,6 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from lamelle.access.model import FIRST_PLACE, Reach
+from lamelle.archive import within
 from lamelle.archive.catalogue import import_record as table
 from lamelle.base.db import Database
 
@@ -41,6 +43,7 @@ class Seen:
     size: int
     mtime_ns: int
     fingerprint: str
+    place: int = FIRST_PLACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +97,13 @@ def known(db: Database, paths: Iterable[str]) -> dict[str, ImportRecord]:
     return found
 
 
-def recent(db: Database, limit: int = 100, *, states: Sequence[State] = ()) -> list[ImportRecord]:
-    """The rows that changed last, the newest first; only in these states, if any are named."""
+def recent(db: Database, reach: Reach, limit: int = 100, *, states: Sequence[State] = ()) -> list[ImportRecord]:
+    """The rows of a reach's places that changed last, the newest first; only in these states, if any are named."""
     wanted = table.c.state.in_(list(states)) if states else sa.true()
-    newest = sa.select(*_COLUMNS).where(wanted).order_by(table.c.updated_at.desc(), table.c.id.desc()).limit(limit)
+    mine = within.placed(reach, table.c.place)
+    newest = sa.select(*_COLUMNS).where(wanted, *mine).order_by(table.c.updated_at.desc(), table.c.id.desc())
     with db.read() as connection:
-        return [_record(row) for row in connection.execute(newest)]
+        return [_record(row) for row in connection.execute(newest.limit(limit))]
 
 
 def claim(
@@ -181,6 +185,7 @@ def _blank(file: Seen, now: datetime) -> dict[str, object]:
         "size": file.size,
         "mtime_ns": file.mtime_ns,
         "fingerprint": file.fingerprint,
+        "place": file.place,
         "state": State.RETRY,
         "created_at": now,
         "updated_at": now,
@@ -201,6 +206,7 @@ def _take(file: Seen, attempts: int, worker: str, now: datetime, until: datetime
             size=file.size,
             mtime_ns=file.mtime_ns,
             fingerprint=file.fingerprint,
+            place=file.place,
             state=State.RUNNING,
             code=None,
             reason=None,

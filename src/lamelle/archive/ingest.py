@@ -6,7 +6,7 @@ No protocol here, and no conversion: what arrives is DICOM Part 10.
 import hashlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from lamelle.archive import catalogue, facts, filing, forwarding
+from lamelle.archive import admission, catalogue, facts, filing, forwarding
 from lamelle.archive.blobs import BlobStore, Chunk, Spool
 from lamelle.archive.filing import Record
 from lamelle.archive.model import Origin, Outcome
@@ -23,7 +23,7 @@ from lamelle.archive.settings import ArchiveSettings
 from lamelle.base import events, jobs
 from lamelle.base.clock import Clock
 from lamelle.base.db import Database
-from lamelle.base.errors import Invalid, LamelleError, TooLarge, Unavailable
+from lamelle.base.errors import Denied, Invalid, LamelleError, TooLarge, Unavailable
 from lamelle.base.telemetry import Counter, log
 from lamelle.dicom import validate
 from lamelle.dicom.part10 import Scan, Scanner
@@ -34,6 +34,8 @@ __all__ = ["Ingest", "Origin", "Outcome", "Reception", "Steps"]
 THUMBNAIL_DELAY = timedelta(seconds=2)
 """The other instances of a series follow within this time, and one thumbnail job serves them all."""
 RETRIES = 5
+DENIED = "denied"
+"""What became of an instance whose sender may not store it, before its outcome says refused."""
 READ = 1 << 20
 SCANNERS = 8
 """Threads that scan and hash large instances while they are written; more at once wait for one another."""
@@ -214,6 +216,10 @@ class Ingest:
         """
         good = [reception for reception in receptions if reception.error is None]
         statuses = dict(zip(map(id, good), self._keep(good), strict=True)) if good else {}
+        for reception in good:
+            if statuses[id(reception)] == DENIED:
+                reception.error = Denied("not_allowed", "the sender may not store into this study")
+                statuses[id(reception)] = "refused"
         outcomes = [self._outcome(reception, statuses.get(id(reception), "refused")) for reception in receptions]
         for at, (reception, outcome) in enumerate(zip(receptions, outcomes, strict=True)):
             if outcome.status in ("conflict", "refused"):
@@ -227,27 +233,35 @@ class Ingest:
     # -- keeping -----------------------------------------------------------------------------------
 
     def _keep(self, receptions: list[Reception]) -> list[str]:
-        self._place(receptions)
+        denied = self._place(receptions)
         self._steps.reached("placed")
-        request = _Request(receptions)
-        self._group(request)
+        request = _Request([reception for reception in receptions if id(_record(reception)) not in denied])
+        if request.receptions:
+            self._group(request)
         if request.error is not None:
             raise request.error
-        assert request.outcomes is not None
-        return request.outcomes
+        kept = iter(request.outcomes or ())
+        return [DENIED if id(_record(reception)) in denied else next(kept) for reception in receptions]
 
-    def _place(self, receptions: Sequence[Reception]) -> None:
-        """Make the bytes of what seems new durable under their keys, before and outside the transaction."""
+    def _place(self, receptions: Sequence[Reception]) -> set[int]:
+        """Make the bytes of what seems new durable under their keys, before and outside the transaction.
+
+        Whose sender may not store it is left out, and told.
+        """
         with self._db.read() as conn:
             known = filing.known(conn, [_record(r).uid for r in receptions])
+            denied = admission.denied(conn, [(r.origin, _record(r)) for r in receptions], self._clock.now())
         fresh: dict[str, Reception] = {}
         for reception in receptions:
+            if id(_record(reception)) in denied:
+                continue
             this = _record(reception)
             if this.uid not in known:
                 fresh.setdefault(this.key, reception)
         placed = self._blobs.place([(reception.spool, key) for key, reception in fresh.items()])
         for reception, new in zip(fresh.values(), placed, strict=True):
             reception.placed = new
+        return denied
 
     def _group(self, request: _Request) -> None:
         """Wait for a turn; whoever finds no leader files for all who wait, in one transaction."""
@@ -305,11 +319,13 @@ class Ingest:
         now = self._clock.now()
         known = filing.known(conn, [_record(r).uid for r in receptions])
         unknown = [_record(r) for r in receptions if _record(r).uid not in known]
-        filing.lock(conn, unknown, now)
+        filing.lock(conn, unknown, now, {_record(r).study_uid: r.origin.place for r in reversed(receptions)})
+        asked = [(reception.origin, _record(reception)) for reception in receptions]
+        denied = admission.denied(conn, asked, now)  # again: they are locked now
         buried = filing.buried(conn, sorted({this.uid for this in unknown}))
         first: dict[str, Reception] = {}
         for reception in receptions:
-            if _record(reception).uid not in known:
+            if _record(reception).uid not in known and id(_record(reception)) not in denied:
                 first.setdefault(_record(reception).uid, reception)
         late = filing.file(conn, [_record(r) for r in first.values()], now)
         for this in late:
@@ -319,12 +335,11 @@ class Ingest:
             self._secure(conn, reception, buried.get(uid))
             known[uid] = _record(reception).digest
         self._announce(conn, list(first.values()))
-        self._clear(conn, [r for r in receptions if r.placed and known[_record(r).uid] != _record(r).digest])
-        new = {id(reception) for reception in first.values()}
-        return [
-            "stored" if id(r) in new else "duplicate" if known[_record(r).uid] == _record(r).digest else "conflict"
-            for r in receptions
-        ]
+        self._clear(conn, [r for r in receptions if r.placed and known.get(_record(r).uid) != _record(r).digest], known)
+        filing.sweep(conn, {this.study_uid for this in unknown} - {_record(r).study_uid for r in first.values()})
+        told = dict.fromkeys(denied, DENIED) | {id(_record(r)): "stored" for r in first.values()}
+        same = {id(r.record): "duplicate" for r in receptions if known.get(_record(r).uid) == _record(r).digest}
+        return [told.get(id(r.record)) or same.get(id(r.record), "conflict") for r in receptions]
 
     def _secure(self, conn: sa.Connection, reception: Reception, buried: str | None) -> None:
         """See that the blob is this reception's while its row is ours, so that no other row can mean other bytes.
@@ -340,14 +355,15 @@ class Ingest:
             self._blobs.delete(f"tombstones/{this.uid}.json")
             conn.execute(sa.delete(catalogue.tombstone).where(catalogue.tombstone.c.uid == this.uid))
 
-    def _clear(self, conn: sa.Connection, losers: Sequence[Reception]) -> None:
+    def _clear(self, conn: sa.Connection, losers: Sequence[Reception], known: Mapping[str, str]) -> None:
         """Remove what was placed under a UID that another door was quicker to fill, while the winner can't be deleted.
 
-        Later would be too late: the winner deleted, the same bytes might be the instance by then.
+        Later would be too late: the winner deleted, the same bytes might be the instance by then. What is `known` to be
+        under no UID was denied, and its study is locked.
         """
         held = filing.hold(conn, [_record(loser).uid for loser in losers])
         for loser in losers:
-            if _record(loser).uid in held:
+            if _record(loser).uid in held or _record(loser).uid not in known:
                 self._blobs.delete(_record(loser).key)
 
     def _announce(self, conn: sa.Connection, stored: Sequence[Reception]) -> None:
@@ -387,7 +403,7 @@ class Ingest:
 
     def _set_aside(self, reception: Reception, outcome: Outcome) -> Outcome:
         """Keep what could not be filed, with its reason; the outcome says so when a conflict could not even be kept."""
-        if outcome.code in ("study_mismatch", "instance_too_large"):
+        if outcome.code in ("study_mismatch", "instance_too_large", "not_allowed"):
             return outcome
         note: dict[str, Any] = {
             "status": outcome.status,
@@ -400,6 +416,7 @@ class Ingest:
             "size": outcome.size,
             "door": reception.origin.door,
             "detail": reception.origin.detail,
+            "place": reception.origin.place,
             "received_at": self._clock.now().isoformat(),
         }
         try:

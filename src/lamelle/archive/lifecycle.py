@@ -63,7 +63,7 @@ def _reject(
     with db.write() as conn:
         locked = sa.select(study.c.id).where(study.c.uid == study_uid).with_for_update()
         numbers = list(conn.execute(locked).scalars())
-        found = find(conn, reach, study_uid, series_uid, sop_uid)
+        found = find(conn, reach, study_uid, series_uid, sop_uid, clock=clock)
         refs = [ref for _, ref in found]
         conn.execute(sa.insert(tombstone), [_row(ref) | {"rejected_at": now} for ref in refs])
         for at in range(0, len(found), BATCH):
@@ -113,6 +113,7 @@ def _note(row: sa.Row[Any]) -> dict[str, str | int | None]:
         "study_uid": row.study_uid,
         "series_uid": row.series_uid,
         "sop_uid": row.uid,
+        "place": row.place,
         "key": row.key,
         "size": row.size,
         "rejected_at": row.rejected_at.isoformat(),
@@ -141,6 +142,7 @@ def _row(ref: InstanceRef) -> dict[str, str | int]:
         "uid": ref.sop_uid,
         "study_uid": ref.study_uid,
         "series_uid": ref.series_uid,
+        "place": ref.place,
         "key": ref.key,
         "size": ref.size,
     }

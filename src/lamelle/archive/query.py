@@ -7,18 +7,19 @@ import json
 import zlib
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from lamelle.access.model import Reach
-from lamelle.archive import conditions, facts, results
+from lamelle.archive import conditions, facts, results, within
 from lamelle.archive.catalogue import Level, instance, metadata, series, study
-from lamelle.archive.conditions import ORDER, Counted, Options, Path, Plan
+from lamelle.archive.conditions import ORDER, Bounds, Counted, Options, Path, Plan
 from lamelle.archive.drivers import Driver, Rank
 from lamelle.archive.matching import Criterion
 from lamelle.archive.results import Item
+from lamelle.base.clock import Clock
 from lamelle.base.db import Database
 from lamelle.base.errors import TooLarge
 
@@ -100,60 +101,66 @@ class Found:
     exact: bool = True
 
 
-def search(db: Database, reach: Reach, query: Query, *, scan_limit: int = SCAN_LIMIT) -> Page:
-    """What matches, newest study first.
+def search(
+    db: Database, reach: Reach, query: Query, *, scan_limit: int = SCAN_LIMIT, clock: Clock = within.CLOCK
+) -> Page:
+    """What matches within reach, newest study first.
 
     An attribute of a lower level is matched by the instances of the result. Names match whatever their case and
     accents, all else to the letter. `scan_limit`: instances whose metadata may be read when no column answers a key.
     Raises: Invalid("bad_value" | "duplicate_key"), TooLarge("query_too_broad").
     """
     with db.read() as conn:
-        listed = listing(conn, reach, query, scan_limit)
-        return Page(_loaded(conn, query, listed.ids), listed.remaining, listed.exact)
+        listed = listing(conn, reach, query, scan_limit, clock)
+        return Page(_loaded(conn, reach, query, listed.ids), listed.remaining, listed.exact)
 
 
-def found(db: Database, reach: Reach, query: Query, *, scan_limit: int = SCAN_LIMIT) -> Iterator[dict[str, Any]]:
+def found(
+    db: Database, reach: Reach, query: Query, *, scan_limit: int = SCAN_LIMIT, clock: Clock = within.CLOCK
+) -> Iterator[dict[str, Any]]:
     """The items of `search` one by one, however many: eight bytes are kept of each, and no transaction between chunks.
 
     The results and their order are those of the call; what is deleted before its turn is left out. Raises: as `search`,
     at the call.
     """
     with db.read() as conn:
-        ids = array("q", listing(conn, reach, query, scan_limit).ids)
-    chunks = (_chunk(db, query, ids[at : at + CHUNK]) for at in range(0, len(ids), CHUNK))
+        ids = array("q", listing(conn, reach, query, scan_limit, clock).ids)
+    chunks = (_chunk(db, reach, query, ids[at : at + CHUNK]) for at in range(0, len(ids), CHUNK))
     return (json.loads(item.json) for chunk in chunks for item in chunk)
 
 
-def _chunk(db: Database, query: Query, ids: Sequence[int]) -> list[Item]:
+def _chunk(db: Database, reach: Reach, query: Query, ids: Sequence[int]) -> list[Item]:
     with db.read() as conn:
-        return _loaded(conn, query, ids)
+        return _loaded(conn, reach, query, ids)
 
 
-def listing(conn: sa.Connection, reach: Reach, query: Query, scan_limit: int) -> Found:
+def listing(conn: sa.Connection, reach: Reach, query: Query, scan_limit: int, clock: Clock) -> Found:
     """The rows of the results, in order. Raises: as `search`."""
+    now = clock.now()
+    bounds = Bounds(within.narrowed(conn, reach, now), now)
     options = Options(query.fuzzy, query.empty_values, query.multiple_values, query.date_times)
-    plan = conditions.plan(conn, query.level, [(match.path, match.value) for match in query.matches], options)
+    plan = conditions.plan(conn, query.level, [(match.path, match.value) for match in query.matches], options, bounds)
     if plan.nothing:
         return Found([], 0)
-    return _scanned(conn, query, plan, scan_limit) if plan.rest else _selected(conn, query, plan, options)
+    return _scanned(conn, query, plan, scan_limit) if plan.rest else _selected(conn, query, plan, options, bounds)
 
 
-def _loaded(conn: sa.Connection, query: Query, ids: Sequence[int]) -> list[Item]:
+def _loaded(conn: sa.Connection, reach: Reach, query: Query, ids: Sequence[int]) -> list[Item]:
     include: frozenset[str] | None = None
     if query.include != "all":
         asked = frozenset(match.path[0] for match in query.matches)
         include = asked | {path.partition(".")[0] for path in query.include}
-    return results.load(conn, query.level, ids, include, parents=query.study_uid is None)
+    return results.load(conn, reach, query.level, ids, include, parents=query.study_uid is None)
 
 
-def _selected(conn: sa.Connection, query: Query, plan: Plan, options: Options) -> Found:
+def _selected(conn: sa.Connection, query: Query, plan: Plan, options: Options, bounds: Bounds) -> Found:
     """The ids of a page that the conditions give by themselves."""
     total = _total(conn, query, plan)
     if total == 0:
         return Found([], 0)
-    days_only = total is not None and plan.counted is not None and plan.counted.modalities is None
+    days_only = total is not None and plan.counted == Counted(plan.counted.days if plan.counted else None)
     if query.study_uid is None and query.series_uid is None and not (days_only and query.level is Level.STUDY):
-        found = _cheaper(conn, query, plan, options, total)
+        found = _cheaper(conn, query, plan, options, bounds, total)
         if found is not None:
             return found
     base = conditions.selected(query.level, plan, query.study_uid, query.series_uid)
@@ -175,7 +182,9 @@ def _broad(conn: sa.Connection, query: Query) -> bool:
     return int(conn.execute(Counted().sums(SUMS[query.level])).scalar_one()) > WALKS[-1]
 
 
-def _cheaper(conn: sa.Connection, query: Query, plan: Plan, options: Options, total: int | None) -> Found | None:
+def _cheaper(
+    conn: sa.Connection, query: Query, plan: Plan, options: Options, bounds: Bounds, total: int | None
+) -> Found | None:
     """The ids of a page of few studies, or of a walk; None when neither finds them. What costs least is tried first."""
     drivers = sorted(plan.drivers, key=lambda driver: driver.rank)
     cheap = [driver for driver in drivers if driver.rank < Rank.COSTLY]
@@ -184,7 +193,7 @@ def _cheaper(conn: sa.Connection, query: Query, plan: Plan, options: Options, to
         if few is not None:
             return _among(conn, query, plan, few)
     short, *long = WALKS
-    walk = _Walk(conn, query, plan, options, total)
+    walk = _Walk(conn, query, plan, options, bounds, total)
     if walk.finds(short):
         return walk.page()
     if _alone(query, plan):
@@ -198,7 +207,8 @@ def _cheaper(conn: sa.Connection, query: Query, plan: Plan, options: Options, to
 
 def _alone(query: Query, plan: Plan) -> bool:
     """Whether the beginning of one value is all that is asked: its index holds the order of results too."""
-    keys = [driver.rank for driver in plan.drivers] == [Rank.BEGINNING] and not any(plan.others.values())
+    ranks = [driver.rank for driver in plan.drivers if driver.rank is not Rank.REACH]
+    keys = ranks == [Rank.BEGINNING] and not any(plan.others.values())
     where = [len(plan.where[level]) for level in Level] == [1, 0, 0] and not plan.words
     return keys and where and query.level is Level.STUDY
 
@@ -219,7 +229,11 @@ def _total(conn: sa.Connection, query: Query, plan: Plan) -> int | None:
     """How many there are by the tally; None when it can't tell."""
     if plan.counted is None or query.limit is None or query.study_uid is not None or query.series_uid is not None:
         return None
-    return int(conn.execute(plan.counted.sums(SUMS[query.level])).scalar_one())
+    total = int(conn.execute(plan.counted.sums(SUMS[query.level])).scalar_one())
+    if plan.beyond:
+        shared = conditions.selected(query.level, replace(plan, within=plan.beyond), None, None).subquery()
+        total += int(conn.execute(sa.select(sa.func.count()).select_from(shared)).scalar_one())
+    return total
 
 
 def _few(conn: sa.Connection, drivers: Sequence[Driver]) -> str | None:
@@ -278,6 +292,7 @@ class _Walk:
     query: Query
     plan: Plan
     options: Options
+    bounds: Bounds
     total: int | None
     """How many match, if the tally knows."""
     ids: list[int] = field(default_factory=list)
@@ -288,10 +303,10 @@ class _Walk:
         query, plan = self.query, self.plan
         if query.level is not Level.STUDY or query.limit is None or not plan.drivers or self._end * LEAST > steps:
             return False
-        rows, bounds = conditions.walk(
-            self.conn, [(match.path, match.value) for match in query.matches], self.options, plan
+        rows, ends = conditions.walk(
+            self.conn, [(match.path, match.value) for match in query.matches], self.options, self.bounds, plan
         )
-        self.ids = list(self.conn.execute(rows.limit(self._end + FURTHER), {**bounds, "steps": steps}).scalars())
+        self.ids = list(self.conn.execute(rows.limit(self._end + FURTHER), {**ends, "steps": steps}).scalars())
         return len(self.ids) > self._end or len(self.ids) == self.total
 
     @property
@@ -326,7 +341,9 @@ def _matching(conn: sa.Connection, query: Query, plan: Plan, scan_limit: int) ->
     rows = rows.where(owner.in_(sa.select(base.c.id)), *_lower(level, plan))
     if all(results.level_of(path[0]) <= _RANK[level] for path, _ in plan.rest) and level is not Level.INSTANCE:
         lead = study.c.lead if level is Level.STUDY else series.c.lead
-        rows = rows.where(instance.c.uid == lead)  # all instances say the same: one is enough
+        rows = rows.where(instance.c.uid == lead)  # all instances say the same: one is enough, seen or not
+    else:
+        rows = rows.where(*plan.shown)
     rows = rows.order_by(*ORDER[level], instance.c.id)
     matched: int | None = None
     stream = conn.execution_options(stream_results=True, max_row_buffer=SCAN_BATCH).execute(rows)

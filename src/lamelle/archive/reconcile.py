@@ -9,9 +9,21 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lamelle.access.tables import place
 from lamelle.archive import catalogue, filing, ingest
 from lamelle.archive.blobs import BlobInfo, BlobStore
-from lamelle.archive.catalogue import aside, instance, name_word, series, study, tally, tally_month, tombstone
+from lamelle.archive.catalogue import (
+    NO_PLACE,
+    aside,
+    instance,
+    name_word,
+    remembered_place,
+    series,
+    study,
+    tally,
+    tally_month,
+    tombstone,
+)
 from lamelle.archive.filing import Record
 from lamelle.archive.model import instance_key
 from lamelle.base.db import EPOCH, Database
@@ -83,27 +95,32 @@ def rebuild(db: Database, blobs: BlobStore, progress: Progress = lambda done, to
     after it was placed is filed too: it is a whole valid instance, its sender was told to send it again, and then it
     is a duplicate. Losing it would be the worse mistake: it may be one whose answer was lost on its way. Of two blobs
     under one UID the later is filed and the other told as orphaned: what came first was never acknowledged, else the
-    second would have been a conflict and not lie here.
+    second would have been a conflict and not lie here. A study stays in its place, which no file says; one that was not
+    in the catalogue belongs to the only establishment there is, and of several to NO_PLACE, for nobody can tell.
     """
     listed = sorted(blobs.list("instances/"), key=lambda blob: (blob.modified, blob.key), reverse=True)
     report = Report()
     notes = [note for _, note in _notes(blobs, "tombstones/", report)]
     deleted = {note["sop_uid"] for note in notes}
     with db.write() as conn:
+        _remember_places(conn)
+        unknown = _unknown_place(conn)
         for table in (name_word, tally, tally_month, instance, series, study, aside, tombstone):
             conn.execute(sa.delete(table))
         for note in notes:
-            conn.execute(sa.insert(tombstone).values(**_tombstone(note, blobs)))
+            conn.execute(sa.insert(tombstone).values(**{"place": unknown} | _tombstone(note, blobs)))
         for key, note in _notes(blobs, "aside/", report):
             filing.note_aside(conn, key.removesuffix(".json") + ".dcm", note)
     count = size = 0
     for at in range(0, len(listed), BATCH):
         batch = listed[at : at + BATCH]
         records = [(blob, _scan(blobs, blob)) for blob in batch]
-        count_now, size_now = _file(db, records, deleted, report)
+        count_now, size_now = _file(db, records, deleted, unknown, report)
         count, size = count + count_now, size + size_now
         progress(at + len(batch), len(listed))
     _date(db)
+    with db.write() as conn:
+        conn.execute(sa.delete(remembered_place))
     return Report(count, size, report.missing, report.altered, report.orphaned, report.unreadable)
 
 
@@ -245,7 +262,7 @@ def _scan(blobs: BlobStore, blob: BlobInfo) -> Record | None:
 
 
 def _file(
-    db: Database, records: list[tuple[BlobInfo, Record | None]], deleted: set[str], report: Report
+    db: Database, records: list[tuple[BlobInfo, Record | None]], deleted: set[str], unknown: int, report: Report
 ) -> tuple[int, int]:
     """File a batch; how many instances and bytes."""
     report.unreadable.extend(blob.key for blob, record in records if record is None)
@@ -262,11 +279,31 @@ def _file(
             record.row["received_at"] = blob.modified
         kept = [record for _, record in fresh.values()]
         now = max((blob.modified for blob, _ in fresh.values()), default=EPOCH)
-        filing.lock(conn, kept, now)
+        filing.lock(conn, kept, now, _places(conn, kept, unknown))
         filing.file(conn, kept, now)
         for study_uid, series_uid in dict.fromkeys((record.study_uid, record.series_uid) for record in kept):
             ingest.ask_for_thumbnail(conn, study_uid, series_uid, now)
     return len(kept), sum(blob.size for blob, _ in fresh.values())
+
+
+def _remember_places(conn: sa.Connection) -> None:
+    """Note where every study belongs; a rebuild that was cut off has noted those whose rows it had not made yet."""
+    known = sa.select(study.c.uid, study.c.place)
+    conn.execute(sa.delete(remembered_place).where(remembered_place.c.study_uid.in_(sa.select(study.c.uid))))
+    conn.execute(sa.insert(remembered_place).from_select(["study_uid", "place"], known))
+
+
+def _unknown_place(conn: sa.Connection) -> int:
+    """Where a study belongs of which nothing is known."""
+    establishments = sa.select(place.c.id).where(place.c.kind == "establishment").limit(2)
+    found = conn.execute(establishments).scalars().all()
+    return int(found[0]) if len(found) == 1 else NO_PLACE
+
+
+def _places(conn: sa.Connection, records: Iterable[Record], unknown: int) -> dict[str, int]:
+    uids = sorted({record.study_uid for record in records})
+    rows = conn.execute(sa.select(remembered_place).where(remembered_place.c.study_uid.in_(uids)))
+    return dict.fromkeys(uids, unknown) | {row.study_uid: row.place for row in rows}
 
 
 def _date(db: Database) -> None:
@@ -284,6 +321,7 @@ def _tombstone(note: dict[str, Any], blobs: BlobStore) -> dict[str, Any]:
         "uid": note["sop_uid"],
         "study_uid": note["study_uid"],
         "series_uid": note["series_uid"],
+        **({"place": note["place"]} if "place" in note else {}),
         "key": note["key"],
         "size": note["size"],
         "rejected_at": datetime.fromisoformat(note["rejected_at"]),

@@ -11,7 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lamelle.archive import catalogue, facts
+from lamelle.access.model import Reach
+from lamelle.archive import catalogue, facts, within
 from lamelle.archive.catalogue import ATTRIBUTES, TABLES, Kind, Level, instance, series, study
 
 _Write = Callable[[Any], str]
@@ -64,14 +65,20 @@ class Item:
 
 
 def load(
-    conn: sa.Connection, level: Level, ids: Sequence[int], include: frozenset[str] | None, *, parents: bool
+    conn: sa.Connection,
+    reach: Reach,
+    level: Level,
+    ids: Sequence[int],
+    include: frozenset[str] | None,
+    *,
+    parents: bool,
 ) -> list[Item]:
-    """The results of these rows in the order of `ids`.
+    """The results of these rows, which were found within reach, in the order of `ids`.
 
     `include`: tags wanted besides the level's own, None for all there are; `parents`: with the attributes of the levels
     above.
     """
-    shape = _shape(level, include or frozenset(), parents=parents)
+    shape = _shape(level, include or frozenset(), parents=parents, labels=reach.labels)
     items: dict[int, Item] = {}
     leads: dict[int, str] = {}
     depth = list(Level).index(level) + 1
@@ -100,7 +107,8 @@ class _Shape:
 
 
 @lru_cache(256)
-def _shape(level: Level, include: frozenset[str], *, parents: bool) -> _Shape:
+def _shape(level: Level, include: frozenset[str], *, parents: bool, labels: bool) -> _Shape:
+    reach = Reach(everything=True, labels=labels)
     there = list(Level)[: list(Level).index(level) + 1]
     here = there if parents else [level]
     found: dict[str, tuple[sa.ColumnElement[Any], str, _Write]] = {
@@ -115,11 +123,11 @@ def _shape(level: Level, include: frozenset[str], *, parents: bool) -> _Shape:
     if Level.STUDY in here:
         found["00080061"] = (study.c.modalities, "CS", _many)
         found["00201206"] = (study.c.series_count, "IS", str)
-        found["00201208"] = (study.c.instance_count, "IS", str)
+        found["00201208"] = (within.counted(reach, study), "IS", str)
     if level is not Level.STUDY:
         found["0020000E"] = (series.c.uid, "UI", _several)
     if Level.SERIES in here:
-        found["00201209"] = (series.c.instance_count, "IS", str)
+        found["00201209"] = (within.counted(reach, series), "IS", str)
         found["00400275"] = (series.c.request_attributes, "SQ", _inside)
     if level is Level.INSTANCE:
         found["00080018"] = (instance.c.uid, "UI", _several)

@@ -16,13 +16,14 @@ import pydicom
 import sqlalchemy as sa
 
 from lamelle.access.model import WHOLE, Reach
-from lamelle.archive import catalogue, inflated
+from lamelle.archive import catalogue, inflated, within
 from lamelle.archive.blobs import BlobReader, BlobStore
 from lamelle.archive.catalogue import frame_index, instance, series, study, tombstone
 from lamelle.archive.facts import split
 from lamelle.archive.inflated import Inflated
 from lamelle.archive.model import BulkRef, InstanceRef, instance_key
 from lamelle.archive.settings import ArchiveSettings
+from lamelle.base.clock import Clock
 from lamelle.base.db import Database
 from lamelle.base.errors import Gone, NotFound, Unavailable
 from lamelle.dicom import frames, transfer
@@ -33,10 +34,16 @@ __all__ = ["BulkRef", "InstanceRef", "OpenInstance", "Retrieve"]
 CHUNK = 256 << 10
 """Bytes of a stream held at once for each reader: a client that has stopped reading holds two."""
 METADATA_BATCH = 32
+GUEST_S = 1.0
+"""How long it is remembered that an open instance is within reach though it lies in none of the reach's places."""
+GUESTS = 4096
 PIXEL_PATHS = frozenset({"7FE00008", "7FE00009", "7FE00010"})
 
 REF_COLUMNS = (
     study.c.uid.label("study_uid"),
+    study.c.place.label("place"),
+    study.c.patient_id.label("patient_id"),
+    study.c.issuer_of_patient_id.label("issuer"),
     series.c.uid.label("series_uid"),
     *(instance.c[name] for name in ("id", "uid", "sop_class", "transfer_syntax", "size", "digest", "dataset_offset")),
     *(instance.c[name] for name in ("number", "rows", "columns", "frames", "samples", "bits_allocated")),
@@ -102,9 +109,12 @@ class Retrieve:
         blobs: BlobStore,
         settings: ArchiveSettings,
         *,
+        clock: Clock = within.CLOCK,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._db, self._blobs, self._settings, self._now_s = db, blobs, settings, now_s
+        self._clock = clock
+        self._guests: dict[tuple[Reach, str], float] = {}
         self._lock = threading.Lock()
         self._open: OrderedDict[tuple[str, str, str], OpenInstance] = OrderedDict()
         self._open_frames = 0
@@ -116,14 +126,14 @@ class Retrieve:
     ) -> list[InstanceRef]:
         """What a study, series or instance holds, by series and instance number. Raises: NotFound, Gone."""
         with self._db.read() as conn:
-            return [ref for _, ref in find(conn, reach, study_uid, series_uid, sop_uid)]
+            return [ref for _, ref in find(conn, reach, study_uid, series_uid, sop_uid, clock=self._clock)]
 
     def metadata(
         self, reach: Reach, study_uid: str, series_uid: str | None = None, sop_uid: str | None = None
     ) -> Iterator[tuple[InstanceRef, bytes]]:
         """A DICOM JSON object for each instance, whose bulk URIs start with `@`. Raises: NotFound, Gone."""
         with self._db.read() as conn:
-            found = find(conn, reach, study_uid, series_uid, sop_uid)
+            found = find(conn, reach, study_uid, series_uid, sop_uid, clock=self._clock)
         return self._metadata(found)
 
     def _metadata(self, found: list[tuple[int, InstanceRef]]) -> Iterator[tuple[InstanceRef, bytes]]:
@@ -198,8 +208,15 @@ class Retrieve:
     # -- frames ------------------------------------------------------------------------------------
 
     def at_hand(self, reach: Reach, study_uid: str, series_uid: str, sop_uid: str) -> OpenInstance | None:
-        """The instance if it is open and was checked lately: waits for neither catalogue nor blobs."""
-        name = (study_uid, series_uid, sop_uid)
+        """The instance if it is open, was checked lately and lies in one of the reach's places.
+
+        Waits for neither catalogue nor blobs; what may be reached in another way is None too.
+        """
+        found = self._checked((study_uid, series_uid, sop_uid))
+        return found if found is not None and within.lets(reach, found.ref) else None
+
+    def _checked(self, name: tuple[str, str, str]) -> OpenInstance | None:
+        """The instance if it is open and was checked lately, whoever asks."""
         with self._lock:
             found = self._open.get(name)
             if found is None or self._now_s() - found.checked_s >= self._settings.recheck_s:
@@ -209,11 +226,21 @@ class Retrieve:
 
     def opened(self, reach: Reach, study_uid: str, series_uid: str, sop_uid: str) -> OpenInstance:
         """An instance ready for its frames, from memory when it was asked for lately. Raises: NotFound, Gone."""
-        found = self.at_hand(reach, study_uid, series_uid, sop_uid)
-        if found is not None:
-            return found
         name, now_s = (study_uid, series_uid, sop_uid), self._now_s()
+        found = self._checked(name)
+        if found is not None and (within.lets(reach, found.ref) or self._is_guest(reach, found.ref, now_s)):
+            return found
         return self._recheck(reach, name, self._open.get(name), now_s)
+
+    def _is_guest(self, reach: Reach, ref: InstanceRef, now_s: float) -> bool:
+        """Whether the database said a moment ago that the study is within reach, in whichever way."""
+        return within.shows(reach, ref) and now_s - self._guests.get((reach, ref.study_uid), -GUEST_S) < GUEST_S
+
+    def _remember(self, reach: Reach, study_uid: str, now_s: float) -> None:
+        with self._lock:
+            if len(self._guests) >= GUESTS:
+                self._guests.clear()
+            self._guests[reach, study_uid] = now_s
 
     def _recheck(
         self, reach: Reach, name: tuple[str, str, str], found: OpenInstance | None, now_s: float
@@ -221,12 +248,15 @@ class Retrieve:
         """Ask the catalogue whether the instance is still what is open, and open it if it is not."""
         try:
             with self._db.read() as conn:
-                [(number, ref)] = find(conn, reach, *name)
+                [(number, ref)] = find(conn, reach, *name, clock=self._clock)
                 query = sa.select(frame_index.c.packed).where(frame_index.c.instance_id == number)
                 packed = conn.execute(query).scalar() if found is None or found.ref != ref else None
         except NotFound:
-            self._forget(name)
+            if found is not None and within.lets(reach, found.ref):  # else others may have it
+                self._forget(name)
             raise
+        if not within.lets(reach, ref):
+            self._remember(reach, ref.study_uid, now_s)
         if found is None or found.ref != ref:
             found = self._load(ref, packed)
         found.checked_s = now_s
@@ -264,11 +294,22 @@ class Retrieve:
 
 
 def find(
-    conn: sa.Connection, reach: Reach, study_uid: str, series_uid: str | None, sop_uid: str | None
+    conn: sa.Connection,
+    reach: Reach,
+    study_uid: str,
+    series_uid: str | None,
+    sop_uid: str | None,
+    *,
+    clock: Clock = within.CLOCK,
 ) -> list[tuple[int, InstanceRef]]:
-    """The rows asked for, by series and instance number. Raises: NotFound, Gone."""
+    """The rows asked for, by series and instance number.
+
+    Raises: NotFound, also of what is out of reach, Gone of what was deleted within reach.
+    """
+    now = clock.now()
     query = sa.select(*REF_COLUMNS).select_from(JOINED).where(study.c.uid == study_uid)
-    buried = sa.select(tombstone.c.uid).where(tombstone.c.study_uid == study_uid)
+    query = query.where(*within.one(reach, now), *within.shown(reach))
+    buried = sa.select(tombstone.c.uid).where(tombstone.c.study_uid == study_uid, *within.buried(reach, now))
     if series_uid is not None:
         query = query.where(series.c.uid == series_uid)
         buried = buried.where(tombstone.c.series_uid == series_uid)
@@ -318,6 +359,9 @@ def to_ref(row: sa.Row[Any]) -> InstanceRef:
         pixel_vr=found["pixel_vr"],
         pixel_offset=found["pixel_offset"],
         pixel_length=found["pixel_length"],
+        place=found["place"],
+        patient_id=found["patient_id"],
+        issuer=found["issuer"],
     )
 
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from lamelle.access.model import Reach
+from lamelle.archive import within
 from lamelle.archive.catalogue import instance, series, study
 from lamelle.archive.model import InstanceRef
 from lamelle.archive.retrieve import IN_ORDER, JOINED, REF_COLUMNS, to_ref
+from lamelle.base.clock import Clock
 from lamelle.base.db import Database
 
 BATCH = 200
@@ -49,8 +51,8 @@ class Selection:
         self.kinds[sop_class, transfer_syntax] += 1
 
 
-def select(db: Database, reach: Reach, wanted: Wanted) -> Selection:
-    """What there is of it, by study, series and instance number; nothing when no name is given at all."""
+def select(db: Database, reach: Reach, wanted: Wanted, *, clock: Clock = within.CLOCK) -> Selection:
+    """What there is of it within reach, by study, series and instance number; nothing when no name is given at all."""
     names = (
         (study.c.patient_id, wanted.patient_ids),
         (study.c.uid, wanted.study_uids),
@@ -63,6 +65,7 @@ def select(db: Database, reach: Reach, wanted: Wanted) -> Selection:
         return found
     longest = max(given, key=lambda pair: len(pair[1]))
     base = sa.select(instance.c.id, instance.c.sop_class, instance.c.transfer_syntax).select_from(JOINED)
+    base = base.where(*within.one(reach, clock.now()), *within.shown(reach))
     for column, values in given:
         if column is not longest[0]:
             base = base.where(column.in_(values))
@@ -93,12 +96,15 @@ def usual(db: Database, sop_class: str, transfer_syntaxes: Collection[str]) -> s
     return next((syntax for syntax, _ in counted.most_common() if syntax in transfer_syntaxes), None)
 
 
-def refs(db: Database, reach: Reach, ids: Sequence[int]) -> Iterator[InstanceRef | None]:
-    """The instances of these rows in this order, None for one deleted since; no transaction stays open."""
+def refs(
+    db: Database, reach: Reach, ids: Sequence[int], *, clock: Clock = within.CLOCK
+) -> Iterator[InstanceRef | None]:
+    """The instances of these rows in this order, None for one deleted or out of reach; no transaction stays open."""
     for at in range(0, len(ids), BATCH):
         batch = list(ids[at : at + BATCH])
         with db.read() as conn:
-            rows = conn.execute(sa.select(*REF_COLUMNS).select_from(JOINED).where(instance.c.id.in_(batch)))
+            query = sa.select(*REF_COLUMNS).select_from(JOINED).where(instance.c.id.in_(batch))
+            rows = conn.execute(query.where(*within.one(reach, clock.now()), *within.shown(reach)))
             there = {row.id: to_ref(row) for row in rows}
         for number in batch:
             yield there.get(number)

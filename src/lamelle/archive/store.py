@@ -42,7 +42,8 @@ class Archive:
         db.migrate()
         blobs = connect(settings)
         blobs.reap()
-        return cls(db, blobs, Ingest(db, blobs, clock, settings), Retrieve(db, blobs, settings), clock, settings)
+        retrieve = Retrieve(db, blobs, settings, clock=clock)
+        return cls(db, blobs, Ingest(db, blobs, clock, settings), retrieve, clock, settings)
 
     def close(self) -> None:
         """Give back files and connections."""

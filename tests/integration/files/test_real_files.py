@@ -110,4 +110,4 @@ def test_a_watched_folder_takes_a_real_slide_and_its_facts(archive: Archive, sha
     [header, *_] = [archive.retrieve.header(ref) for ref in archive.retrieve.instances(WHOLE, taken.study_uid)]
     assert header.AccessionNumber == "H24001234"
     assert header.InstitutionName == "CHU"
-    assert [record.state for record in imports.recent(archive.db)] == ["stored"]
+    assert [record.state for record in imports.recent(archive.db, WHOLE)] == ["stored"]

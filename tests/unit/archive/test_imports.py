@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import imports
 from lamelle.archive.imports import Ended, Seen, State
 from lamelle.archive.store import Archive
@@ -76,9 +77,9 @@ def test_the_latest_come_first_and_by_state(archive: Archive, clock: SetClock) -
         claim(archive, "one", f"/{number}")
         end(archive, "one", f"/{number}", state)
         clock.move(1)
-    assert [record.path for record in imports.recent(archive.db)] == ["/2", "/1", "/0"]
-    assert [record.path for record in imports.recent(archive.db, 1)] == ["/2"]
-    assert [record.path for record in imports.recent(archive.db, states=[State.REFUSED])] == ["/1"]
+    assert [record.path for record in imports.recent(archive.db, WHOLE)] == ["/2", "/1", "/0"]
+    assert [record.path for record in imports.recent(archive.db, WHOLE, 1)] == ["/2"]
+    assert [record.path for record in imports.recent(archive.db, WHOLE, states=[State.REFUSED])] == ["/1"]
 
 
 def test_more_files_than_one_statement_takes(archive: Archive) -> None:

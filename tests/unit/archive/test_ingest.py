@@ -7,7 +7,7 @@ import os
 import pytest
 import sqlalchemy as sa
 
-from lamelle.access.model import WHOLE
+from lamelle.access.model import FIRST_PLACE, WHOLE
 from lamelle.archive import catalogue
 from lamelle.archive.model import Origin
 from lamelle.archive.store import Archive
@@ -115,7 +115,7 @@ def test_counts_and_modalities_follow(archive: Archive) -> None:
         row = conn.execute(sa.select(catalogue.study)).one()
         assert (row.series_count, row.instance_count, row.modalities) == (2, 5, "\\CT\\SR\\")
         tally = conn.execute(sa.select(catalogue.tally).where(catalogue.tally.c.studies != 0)).all()
-        assert tally == [("20260102", "\\CT\\SR\\", 1, 2, 5)]
+        assert tally == [("20260102", "\\CT\\SR\\", FIRST_PLACE, 1, 2, 5)]
 
 
 def test_a_study_is_told_and_a_thumbnail_asked_for(archive: Archive) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from lamelle.archive import catalogue, commitment, forwarding, grams
+from lamelle.archive import catalogue, commitment, emergency, forwarding, grams
 from lamelle.audit import tables as audit
 from lamelle.base import events
 from lamelle.base.db import Database, schema
 from lamelle.lab import tables
 from lamelle.testing import postgres
 
-ROOMS = (catalogue, commitment, forwarding, audit, events, tables)
+ROOMS = (catalogue, commitment, emergency, forwarding, audit, events, tables)
 
 
 def _described(db: Database) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import results
 from lamelle.archive.catalogue import Level, study
 from lamelle.archive.results import Item
@@ -21,7 +22,7 @@ def loaded(archive: Archive, **columns: object) -> Item:
     with archive.db.write() as conn:
         number = conn.execute(sa.insert(study).values(**blank | columns).returning(study.c.id)).scalar_one()
     with archive.db.read() as conn:
-        [item] = results.load(conn, Level.STUDY, [number], frozenset(), parents=True)
+        [item] = results.load(conn, WHOLE, Level.STUDY, [number], frozenset(), parents=True)
     return item
 
 
@@ -47,5 +48,5 @@ def test_an_instance_does_not_say_where_it_is_retrieved(archive: Archive) -> Non
     made.RetrieveURL = "http://elsewhere"
     stored(archive, [part10(made)])
     with archive.db.read() as conn:
-        [item] = results.load(conn, Level.INSTANCE, [1], None, parents=True)
+        [item] = results.load(conn, WHOLE, Level.INSTANCE, [1], None, parents=True)
     assert results.RETRIEVE_URL not in json.loads(item.json) and len(item.uids) == 3

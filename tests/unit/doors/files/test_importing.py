@@ -97,9 +97,9 @@ def test_what_was_refused_is_tried_again_when_asked_or_changed(
     path.write_bytes(slide("case", wrong="refuses"))
     import_paths(archive, settings, [path])
     assert counts(import_paths(archive, settings, [path])) == {"refused": 1}
-    assert [record.attempts for record in imports.recent(archive.db)] == [1]
+    assert [record.attempts for record in imports.recent(archive.db, WHOLE)] == [1]
     assert counts(import_paths(archive, settings, [path], retry=True)) == {"refused": 1}
-    assert [record.attempts for record in imports.recent(archive.db)] == [2]
+    assert [record.attempts for record in imports.recent(archive.db, WHOLE)] == [2]
     path.write_bytes(slide("case"))
     assert counts(import_paths(archive, settings, [path])) == {"stored": 1}
 

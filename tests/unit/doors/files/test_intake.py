@@ -58,7 +58,7 @@ def test_of_a_slide_that_breaks_off_nothing_is_kept(
     [taken] = take(archive, with_limits(silence_s=0.3), path)
     assert (taken.state, taken.code) == (State.REFUSED, code)
     assert kept(archive, "case") == 0
-    [record] = imports.recent(archive.db)
+    [record] = imports.recent(archive.db, WHOLE)
     assert (record.path, record.state, record.code, record.reason) == (str(path), "refused", code, taken.message)
     assert list((archive.settings.data_dir / "scratch").iterdir()) == []
     assert path.exists()
@@ -102,7 +102,12 @@ def test_dicom_files_are_committed_together_and_judged_apart(
     assert [item.state for item in taken] == ["stored", "stored", "refused", "duplicate", "conflict"]
     assert [item.instances for item in taken] == [1, 1, 0, 1, 0]
     assert kept(archive, "a") == 2
-    assert {record.state for record in imports.recent(archive.db)} == {"stored", "refused", "duplicate", "conflict"}
+    assert {record.state for record in imports.recent(archive.db, WHOLE)} == {
+        "stored",
+        "refused",
+        "duplicate",
+        "conflict",
+    }
 
 
 def test_an_unreadable_file_is_tried_again_then_refused(
@@ -114,7 +119,7 @@ def test_an_unreadable_file_is_tried_again_then_refused(
     states, waits = [], []
     for _ in range(settings.retries):
         [taken] = Intake(archive, settings).take(Unit("dicom", (source,)))
-        [record] = imports.recent(archive.db)
+        [record] = imports.recent(archive.db, WHOLE)
         states.append(taken.state)
         waits.append(record.lease_until and record.lease_until - clock.now())
     assert taken.code == "unreadable"
@@ -197,7 +202,7 @@ def test_a_long_slide_keeps_its_claim(
     [taken] = worker.take(Unit("tiff", (sources.whole(path),)))
     assert taken.state is State.STORED
     assert rivals == [{}, {}, {}]
-    assert [record.state for record in imports.recent(archive.db)] == [State.STORED]
+    assert [record.state for record in imports.recent(archive.db, WHOLE)] == [State.STORED]
 
 
 @pytest.mark.usefixtures("reader_here")

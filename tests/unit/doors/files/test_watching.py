@@ -55,7 +55,7 @@ def test_a_file_that_grows_is_not_taken_before_it_rests(watch: Watch, inbox: Pat
         assert states(watcher.poll()) == []
     path.write_bytes(whole)
     assert [states(watcher.poll()) for _ in range(2)] == [[], ["stored"]]
-    assert [record.state for record in imports.recent(archive.db)] == ["stored"]
+    assert [record.state for record in imports.recent(archive.db, WHOLE)] == ["stored"]
 
 
 def test_a_file_being_written_is_not_taken_however_long_it_rests(watch: Watch, inbox: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_folders_rule_gives_facts(watch: Watch, inbox: Path, archive: Archive)
     pattern = r"^(?P<accession_number>\w+)-(?P<block>\d+)/(?P<stain>\w+)$"
     watcher = watch(pattern=pattern, facts={"institution": "CHU"})
     watcher.poll(), watcher.poll()
-    assert [record.reason for record in imports.recent(archive.db)] == ["H24001234 2 CHU"]
+    assert [record.reason for record in imports.recent(archive.db, WHOLE)] == ["H24001234 2 CHU"]
 
 
 def test_a_folder_may_be_named_from_where_the_server_runs(
@@ -221,7 +221,7 @@ def test_a_folder_may_be_named_from_where_the_server_runs(
     folder = WatchedFolder(Path(inbox.name), r"(?P<accession_number>H\d)", refused="move")
     watcher = Watcher(archive, replace(settings, watch=(folder,)), clock)
     assert [states(watcher.poll()) for _ in range(2)] == [[], ["refused"]]
-    assert [record.reason for record in imports.recent(archive.db)] == ["H1  "]
+    assert [record.reason for record in imports.recent(archive.db, WHOLE)] == ["H1  "]
     assert (inbox / "refused" / "H1.tif").exists()
 
 
@@ -243,7 +243,7 @@ def test_what_is_no_slide_is_left_alone(watch: Watch, inbox: Path, archive: Arch
     (inbox / "notes.txt").write_text("hello")
     watcher = watch(refused="move")
     assert [(look.waiting, states(look)) for look in (watcher.poll() for _ in range(3))] == [(1, []), (0, []), (0, [])]
-    assert imports.recent(archive.db) == []
+    assert imports.recent(archive.db, WHOLE) == []
     assert (inbox / "notes.txt").exists()
 
 
