@@ -11,6 +11,8 @@ from lamelle.base.errors import Invalid
 class AuditSettings:
     """Settings of the audit room."""
 
+    enabled: bool = True
+    """Whether what is seen and done at the doors is noted at all; off: to measure what it costs, never for patients."""
     key_file: Path | None = None
     """Ed25519 private key in PEM that signs checkpoints; none: `audit/key.pem` in the data folder, made at first use.
     Nodes of one catalogue share one."""

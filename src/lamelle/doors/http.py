@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lamelle.access.model import Reach
 from lamelle.base import errors
 
 # One kind, one status, for every HTTP door. A more exact kind wins over its parent.
@@ -155,15 +156,19 @@ def problem(status: int, code: str, detail: str, **more: object) -> Response:
     """An error body. Source: RFC 9457."""
     body = {"type": "about:blank", "title": TITLES.get(status, "Error"), "status": status, "code": code}
     text = json.dumps({**body, "detail": detail, **more}, ensure_ascii=False)
-    headers = ADVICE.get(status)
-    return Response(text, status, headers, media_type="application/problem+json")
+    return Response(text, status, ADVICE.get(status), media_type="application/problem+json")
+
+
+def refusal(error: errors.LamelleError) -> Response:
+    """The answer to what a room refuses."""
+    more = {"available": list(error.available)} if isinstance(error, NotAcceptable) else {}
+    return problem(status_of(error), error.code, error.message, **more)
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
     """Starlette's exception handler for LamelleError."""
     assert isinstance(error, errors.LamelleError)
-    more = {"available": list(error.available)} if isinstance(error, NotAcceptable) else {}
-    return problem(status_of(error), error.code, error.message, **more)
+    return refusal(error)
 
 
 class Ready(NamedTuple):
@@ -175,15 +180,18 @@ class Ready(NamedTuple):
     after: bytes
     size: int
     """Bytes of the body's three pieces together; `head` says it too."""
+    study_uid: str
+    """Whose it is: the ledger has to know that the caller sees it before it may be sent."""
 
 
 class AtHand(Protocol):
     """What a door can answer without waiting, asked before any framework."""
 
-    def ready(self, path: str, query: bytes, accept: bytes) -> Ready | None:
+    def ready(self, path: str, query: bytes, accept: bytes, reach: Reach) -> Ready | None:
         """The answer to a plain GET; None when anything is missing, odd or not in memory. Never raises, never waits.
 
-        `path` is as sent (percent-encoding untouched), `accept` the one Accept header or empty.
+        `path` is as sent (percent-encoding untouched), `accept` the one Accept header or empty. Only what `reach` holds
+        by its places: whether a study is shared stands in the catalogue, which is not asked here.
         """
 
 

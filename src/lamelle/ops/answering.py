@@ -10,19 +10,18 @@ import os
 import resource
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from lamelle.doors import guard
 from lamelle.doors.headers import SHORT
-from lamelle.doors.http import AtHand
 from lamelle.ops import wiring
 from lamelle.ops.config import Settings
-from lamelle.ops.metrics import Observed
 
 LINES_LIMIT: Final = 32 << 10
 """Bytes of a request's header lines."""
@@ -63,9 +62,7 @@ def answer(settings: Settings, listener: socket.socket, ready: Callable[[], obje
 
     config = uvicorn.Config(
         application.asgi,
-        http=cast(
-            type[asyncio.Protocol], partial(Connection, application.asgi, application.at_hand, heads, connections)
-        ),
+        http=cast(type[asyncio.Protocol], partial(Connection, application, heads, connections)),
         loop="uvloop",
         interface="asgi3",
         lifespan="on",
@@ -91,14 +88,22 @@ def _allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
+class Plain(NamedTuple):
+    """What the header block of a plain request says."""
+
+    accept: bytes
+    """The Accept header, empty if there is none."""
+    credential: guard.Credential
+
+
 class Heads:
-    """What the header block of a plain request accepts, by its bytes; read once by the parser that reads all others."""
+    """Header blocks of plain requests by their bytes; read once by the parser that reads all others."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, bytes | None] = {}
+        self._known: dict[bytes, Plain | None] = {}
 
-    def accept(self, block: bytes) -> bytes | None:
-        """The Accept header, empty if there is none; None for a request that must go the long way."""
+    def plain(self, block: bytes) -> Plain | None:
+        """What it says; None for a request that must go the long way."""
         try:
             return self._known[block]
         except KeyError:
@@ -113,16 +118,17 @@ class _Head:
 
     def __init__(self) -> None:
         self._accept: list[bytes] = []
+        self._credentials: list[tuple[bytes, bytes]] = []
         self._odd, self._begun, self._whole = False, 0, False
 
-    def read(self, block: bytes) -> bytes | None:
+    def read(self, block: bytes) -> Plain | None:
         try:
             httptools.HttpRequestParser(self).feed_data(b"GET / HTTP/1.1\r\n" + block)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             return None
         if self._odd or not self._whole or self._begun != 1 or len(self._accept) > 1:
             return None
-        return self._accept[0] if self._accept else b""
+        return Plain(self._accept[0] if self._accept else b"", guard.credential(self._credentials))
 
     def on_message_begin(self) -> None:
         self._begun += 1
@@ -131,6 +137,8 @@ class _Head:
         name = name.lower()
         if name == b"accept":
             self._accept.append(value)
+        elif name in {b"authorization", b"cookie"}:
+            self._credentials.append((name, value))
         elif name in ODD and (name, value.lower()) != (b"connection", b"keep-alive"):
             self._odd = True
 
@@ -143,14 +151,14 @@ class Connection(HttpToolsProtocol):
 
     def __init__(
         self,
-        observed: Observed,
-        at_hand: Sequence[AtHand],
+        application: wiring.Application,
         heads: Heads,
         everyone: set["Connection"],
         **given: Any,
     ) -> None:
         super().__init__(**given)
-        self._observed, self._at_hand, self._heads, self._everyone = observed, at_hand, heads, everyone
+        self._observed, self._at_hand, self._callers = application.asgi, application.at_hand, application.callers
+        self._heads, self._everyone = heads, everyone
         self._socket = -1
         self._inside = self._heading = False
         """Whether a request has begun and not ended; whether its head has not ended."""
@@ -192,21 +200,24 @@ class Connection(HttpToolsProtocol):
         target, _, version = line[4:].partition(b" ")
         if version != b"HTTP/1.1" or b"%" in target or not target.isascii():
             return False
-        accept = self._heads.accept(block)
-        if accept is None:
+        plain = self._heads.plain(block)
+        if plain is None:
+            return False
+        known = self._callers.at_hand(plain.credential)
+        if known is None or not known.reach:
             return False
         path, _, query = target.partition(b"?")
         name = path.decode("ascii")
         for door in self._at_hand:
-            if (ready := door.ready(name, query, accept)) is not None:
+            if (ready := door.ready(name, query, plain.accept, known.reach)) is not None:
                 break
         else:
             return False
-        if ready.size > PIECE:
-            return False
+        if ready.size > PIECE or not self._callers.was_seen(known, ready.study_uid):
+            return False  # the long way enters the view in the ledger first
         self._unset_keepalive_if_required()
         request_id = self._observed.fresh_id()
-        lines, before, body, after, size = ready
+        lines, before, body, after, size, _ = ready
         date = self.server_state.default_headers[0][1]
         head = b"HTTP/1.1 200 OK\r\ndate: %b\r\nx-request-id: %b\r\n%b%b\r\n%b" % (
             date,

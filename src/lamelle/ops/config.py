@@ -4,11 +4,12 @@ The sections are the rooms' own frozen dataclasses; this file only fills them. N
 """
 
 import difflib
+import ipaddress
 import json
 import os
 import tomllib
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -48,12 +49,18 @@ class ServeSettings:
     """Seconds after which a connection is closed whose client neither sends nor reads, whatever it waits for."""
     access_log: Literal["all", "some", "errors", "none"] = "some"
     """Requests worth a line; `some` leaves out tiles and frames that went well, which /metrics counts."""
+    proxies: tuple[str, ...] = ()
+    """Addresses or networks (`10.0.0.0/8`) of proxies whose X-Forwarded-For says where a request comes from."""
+    metrics_from: tuple[str, ...] = ()
+    """Addresses or networks that may read /metrics without signing in, for Prometheus; none by default."""
 
     def __post_init__(self) -> None:
         _within("serve.port", self.port, 0, 65535)
         _within("serve.workers", self.workers, 1, 256)
         _within("serve.stop_timeout_s", self.stop_timeout_s, 1, 3600)
         _within("serve.silence_s", self.silence_s, 1, 86400)
+        for name in ("proxies", "metrics_from"):
+            _networks(f"serve.{name}", getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,14 @@ class Settings:
     jobs: JobSettings = field(default_factory=JobSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
     log: LogSettings = field(default_factory=LogSettings)
+
+
+def _networks(name: str, found: Iterable[str]) -> None:
+    for network in found:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise Invalid("bad_setting", f"{name}: {network!r:.60} is no address or network") from None
 
 
 def _within(name: str, value: int, low: int, high: int) -> None:

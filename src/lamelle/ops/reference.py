@@ -21,8 +21,10 @@ import lamelle
 from lamelle.base import telemetry
 from lamelle.dicom import validate
 from lamelle.doors.dimse import conformance
+from lamelle.doors.guard import Table
 from lamelle.ops import cli, config, metrics, wiring
 from lamelle.ops.config import Settings
+from lamelle.ops.routes import table
 
 NOTE = "<!-- written by `make docs` from the code; a test compares -->"
 PACKAGE = Path(lamelle.__file__).parent
@@ -147,10 +149,19 @@ def endpoints() -> str:
     parts = [
         "# Endpoints",
         NOTE,
-        "Errors are `application/problem+json` (RFC 9457) with a `code` of [errors](errors.md).",
+        "Errors are `application/problem+json` (RFC 9457) with a `code` of [errors](errors.md). *For* is what a\n"
+        "caller must be allowed to do ([who may see what](../explain/access.md)) and, in brackets, what the audit\n"
+        "ledger calls it when that is another word.",
     ]
-    rows = [f"| `{path}` | {methods} | {what} |" for path, methods, what in routes()]
-    return _page([*parts, "\n".join(["| path | methods | what |", "|---|---|---|", *rows])])
+    rules = table(config.DEFAULTS.dicomweb.prefix)
+    rows = [f"| `{path}` | {methods} | {_rules(rules, path, methods)} | {what} |" for path, methods, what in routes()]
+    return _page([*parts, "\n".join(["| path | methods | for | what |", "|---|---|---|---|", *rows])])
+
+
+def _rules(rules: Table, path: str, methods: str) -> str:
+    """What a caller must be allowed to do (access.model.Action), and what the ledger calls it."""
+    found = [rules[f"{method} {path if path != '/' else '/*'}"] for method in methods.split()]
+    return ", ".join(f"{rule} ({rule.event})" if rule.event not in {"", str(rule)} else str(rule) for rule in found)
 
 
 def routes() -> list[tuple[str, str, str]]:
@@ -187,6 +198,7 @@ def _described(app: FastAPI, prefix: str) -> Iterator[tuple[str, str, str]]:
         for method, about_it in methods.items():
             said = about_it.get("description") or about_it.get("summary") or ""
             yield (prefix + path, method.upper(), said.split("\n")[0])
+    yield from _routes([route for route in app.routes if type(route) is Route], prefix)
 
 
 def _first_line(thing: Any) -> str:

@@ -22,13 +22,18 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
 from lamelle import __version__
-from lamelle.archive import commitment, forwarding, lifecycle, thumbnails
+from lamelle.access.model import WHOLE
+from lamelle.archive import commitment, forwarding, lifecycle, query, thumbnails
+from lamelle.archive.query import Level, Match, Query
 from lamelle.archive.store import Archive
+from lamelle.audit.journal import Journal
 from lamelle.audit.model import Entry
 from lamelle.audit.room import Audit
 from lamelle.base import events, jobs, telemetry
 from lamelle.base.errors import LamelleError, Unavailable
-from lamelle.doors import http
+from lamelle.dicom.slide import first
+from lamelle.dicom.uids import is_uid
+from lamelle.doors import guard, http
 from lamelle.doors.dicomweb import routes as dicomweb
 from lamelle.doors.dicomweb.frames import FramesFastPath
 from lamelle.doors.files.watching import Watcher
@@ -39,10 +44,12 @@ from lamelle.doors.web.tiles import TilesFastPath
 from lamelle.lab.room import Lab
 from lamelle.ops import health, metrics, signals
 from lamelle.ops.config import Settings
+from lamelle.ops.routes import table
 
 if TYPE_CHECKING:
     from lamelle.doors.dimse.node import Node
 
+PATIENT: Final = frozenset({"00100020", "00100021"})
 SENDERS: Final = 4
 """Destinations that are sent to at once: a slow one holds up no other."""
 SEAL_S: Final = 1.0
@@ -80,16 +87,21 @@ class Application:
 
     asgi: metrics.Observed
     at_hand: tuple[http.AtHand, ...]
+    callers: guard.Callers
 
 
 def application(settings: Settings) -> Application:
     """The doors of one worker."""
     archive = opened(settings)
     routes = all_routes(archive, settings)
+    journal = Journal(audit_folder(settings), archive.clock)
+    guarding = guard_of(archive, settings, journal.note if settings.audit.enabled else None)
+    guarding.wrap(routes, table(settings.dicomweb.prefix))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
+        journal.close()
         archive.close()
 
     answers: dict[Any, Any] = {
@@ -100,7 +112,34 @@ def application(settings: Settings) -> Application:
     app: ASGIApp = Starlette(routes=routes, lifespan=lifespan, exception_handlers=answers)
     frames = FramesFastPath(app, archive, settings.dicomweb)
     tiles = TilesFastPath(frames, archive)
-    return Application(metrics.Observed(tiles, words(routes), settings.serve.access_log), (tiles, frames))
+    observed = metrics.Observed(guarding.front(tiles), words(routes), settings.serve.access_log)
+    return Application(observed, (tiles, frames), guarding.callers)
+
+
+def guard_of(archive: Archive, settings: Settings, note: Callable[[Entry], None] | None) -> guard.Guard:
+    """Who asks, by sessions and tokens; what the ledger is told, if it is."""
+    return guard.Guard(
+        callers=guard.Callers(None, settings.access.fresh_s, noting=note is not None),
+        tell=note,
+        whose=partial(whose, archive),
+        proxies=settings.serve.proxies,
+        metrics_from=settings.serve.metrics_from,
+        origins=settings.dicomweb.cors_origins,
+    )
+
+
+def whose(archive: Archive, study_uid: str, series_uid: str) -> guard.Found | None:
+    """A study as the ledger names it, by its UID or that of one of its series."""
+    asked = (
+        Query(Level.STUDY, study_uid=study_uid, include=PATIENT, limit=1)
+        if study_uid
+        else Query(Level.SERIES, (Match(("0020000E",), series_uid),), include=PATIENT, limit=1)
+    )
+    found = query.search(archive.db, WHOLE, asked).items if is_uid(study_uid or series_uid) else []
+    if not found:
+        return None
+    uid, patient_id, issuer = (str(first(found[0], tag) or "") for tag in ("0020000D", "00100020", "00100021"))
+    return guard.Found(uid, patient_id, issuer)
 
 
 def all_routes(archive: Archive, settings: Settings) -> list[BaseRoute]:
@@ -125,7 +164,7 @@ async def _answer_http(request: Request, error: Exception) -> Response:
 
 def words(routes: list[BaseRoute]) -> set[str]:
     """Path segments that are names of the interface, not somebody's data."""
-    found = {"assets", "tiles", "levels"}  # the viewer's files and tiles have no route of Starlette's
+    found = {"assets"}  # the viewer's files have no route of their own
     for path in paths(routes):
         found.update(part for part in path.split("/") if "{" not in part)
     return found
@@ -136,7 +175,7 @@ def paths(routes: list[BaseRoute], prefix: str = "") -> list[str]:
     found = []
     for route in routes:
         if isinstance(route, Mount) and isinstance(route.app, FastAPI):
-            found += [f"{prefix}{route.path}{path}" for path in route.app.openapi()["paths"]]
+            found += [f"{prefix}{route.path}{below.path}" for below in route.app.routes if isinstance(below, Route)]
         elif isinstance(route, Mount):
             found += [f"{prefix}{route.path}", *paths(list(route.routes or ()), f"{prefix}{route.path}")]
         elif isinstance(route, Route):

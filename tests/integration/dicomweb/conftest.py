@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.base.errors import LamelleError
@@ -19,21 +20,22 @@ from lamelle.doors.dicomweb.frames import FramesFastPath
 from lamelle.doors.dicomweb.routes import mount
 from lamelle.doors.dicomweb.settings import DicomwebSettings
 from lamelle.testing.archives import SetClock
+from lamelle.testing.guarded import open_to_all
 
 HERE = Path(__file__).parent
 
 
-def application(archive: Archive, settings: DicomwebSettings | None = None) -> FramesFastPath:
+def application(archive: Archive, settings: DicomwebSettings | None = None) -> ASGIApp:
     """The door alone, as the node mounts it."""
     routes = [mount(archive, settings)]
     app = Starlette(routes=routes, exception_handlers={LamelleError: http.answer_error})
-    return FramesFastPath(app, archive, settings)
+    return open_to_all(FramesFastPath(app, archive, settings))
 
 
 class Client:
     """Requests to an application in this process, one after the other."""
 
-    def __init__(self, app: FramesFastPath, base: str = "http://archive.test/dicomweb") -> None:
+    def __init__(self, app: ASGIApp, base: str = "http://archive.test/dicomweb") -> None:
         self._app, self._base = app, base
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx.Response:

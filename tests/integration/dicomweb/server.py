@@ -15,11 +15,12 @@ def application() -> Any:
     from lamelle.doors import http
     from lamelle.doors.dicomweb.frames import FramesFastPath
     from lamelle.doors.dicomweb.routes import mount
+    from lamelle.testing.guarded import open_to_all
 
     archive = Archive.open(ArchiveSettings(data_dir=Path(os.environ["LAMELLE_TEST_DATA"]), reserve_bytes=0))
     app = Starlette(routes=[mount(archive)], exception_handlers={LamelleError: http.answer_error})
     print("serving", flush=True)
-    return FramesFastPath(app, archive)
+    return open_to_all(FramesFastPath(app, archive))
 
 
 if __name__ == "__main__":

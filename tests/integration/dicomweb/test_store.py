@@ -162,7 +162,11 @@ def test_a_client_that_disconnects_leaves_no_spool_and_loses_no_complete_instanc
         "server": ("archive.test", 80),
         "http_version": "1.1",
     }
-    asyncio.run(application(archive)(scope, receive, send))
+
+    async def ask() -> None:
+        await application(archive)(scope, receive, send)
+
+    asyncio.run(ask())
     kept = archive.retrieve.instances(WHOLE, instances.dataset().StudyInstanceUID)
     assert [ref.sop_uid for ref in kept] == [instances.dataset(number=1).SOPInstanceUID]
     assert left_in_spool(archive) == []

@@ -11,10 +11,13 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from lamelle.doors import http
+from lamelle.access.model import Reach
+from lamelle.doors import guard, http
 from lamelle.ops.answering import LINES_LIMIT, PIECE, TARGET_LIMIT, Connection, Heads
 from lamelle.ops.metrics import Observed
+from lamelle.ops.wiring import Application
 
+STUDY = "1.2.3"
 TILE = bytes(range(256)) * 100
 
 
@@ -25,11 +28,11 @@ class Shelf:
         self.body = body
         self.asked: list[tuple[str, bytes, bytes]] = []
 
-    def ready(self, path: str, query: bytes, accept: bytes) -> http.Ready | None:
+    def ready(self, path: str, query: bytes, accept: bytes, reach: Reach) -> http.Ready | None:
         self.asked.append((path, query, accept))
         if path != "/tiles/1":
             return None
-        return http.Ready(b"content-length: %d\r\n" % len(self.body), b"", self.body, b"", len(self.body))
+        return http.Ready(b"content-length: %d\r\n" % len(self.body), b"", self.body, b"", len(self.body), STUDY)
 
 
 async def long_way(scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,9 +57,18 @@ def talk(shelf: Shelf, said: Talk, app: Any = long_way) -> None:
         state.default_headers = [(b"date", b"today")]
 
         def connection() -> Connection:
-            return Connection(observed, [shelf], heads, everyone, config=config, server_state=state, app_state={})
+            return Connection(
+                Application(observed, (shelf,), callers),
+                heads,
+                everyone,
+                config=config,
+                server_state=state,
+                app_state={},
+            )
 
-        heads = Heads()
+        heads, callers = Heads(), guard.Callers(None, 1.0)
+        known = callers.at_hand(guard.credential([]))
+        assert known is not None and callers.is_new(known, STUDY)
         server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", 0)
         async with server:
             reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())

@@ -16,18 +16,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lamelle.access.model import WHOLE
+from lamelle.access.model import WHOLE, Action, Reach
 from lamelle.archive import decoding
 from lamelle.archive.model import InstanceRef
 from lamelle.archive.store import Archive
 from lamelle.base.errors import Invalid, LamelleError, NotFound
 from lamelle.dicom import pixels
 from lamelle.dicom.pixels import PixelFormat
-from lamelle.doors import http
+from lamelle.doors import guard, http
 from lamelle.doors.dicomweb import negotiate
 from lamelle.doors.dicomweb.answers import IMMUTABLE, Door, address, parts, uids
 from lamelle.doors.dicomweb.negotiate import Offer
 from lamelle.doors.dicomweb.settings import DicomwebSettings
+from lamelle.doors.guard.rules import VIEW
 from lamelle.doors.http import NotAcceptable
 
 Scope = MutableMapping[str, Any]
@@ -91,7 +92,7 @@ class Frames:
         names = uids(request)
         wanted_numbers = numbers(request.path_params["frames"])
         wanted = self._door.ranges(request)
-        ref = (await run_in_threadpool(self._door.archive.retrieve.instances, WHOLE, *names))[0]
+        ref = (await run_in_threadpool(self._door.archive.retrieve.instances, guard.reach(request), *names))[0]
         if ref.frames == 0:
             raise NotFound("no_pixels", "the instance has no frames")
         if max(wanted_numbers) > ref.frames:
@@ -218,13 +219,13 @@ class FramesFastPath:
         self._names = lru_cache(NAMES)(self._read_names)
         self._readers = anyio.CapacityLimiter(READERS)
 
-    def ready(self, path: str, query: bytes, accept: bytes) -> http.Ready | None:
+    def ready(self, path: str, query: bytes, accept: bytes, reach: Reach) -> http.Ready | None:
         """See http.AtHand."""
         place = None if query else self._place(path)
         if place is None:
             return None
         names, number = place
-        opened = self._retrieve.at_hand(WHOLE, *names)
+        opened = self._retrieve.at_hand(reach, *names)
         if opened is None or not 1 <= number <= opened.count:
             return None
         answer = self._answers.find(accept, opened.transfer_syntax)
@@ -235,7 +236,7 @@ class FramesFastPath:
             return None
         size = answer.around + len(frame)
         head = b'etag: "%b-%d%b"\r\n%bcontent-length: %d\r\n' % (opened.mark, number, answer.mark, answer.lines, size)
-        return http.Ready(head, answer.before, frame, answer.after, size)
+        return http.Ready(head, answer.before, frame, answer.after, size, names[0])
 
     def _place(self, path: str) -> tuple[tuple[str, str, str], int] | None:
         """Study, series, instance; and the number of one frame. None for any other path."""
@@ -271,9 +272,10 @@ class FramesFastPath:
             elif name in (b"range", b"origin"):
                 return False
         try:
-            opened = self._retrieve.at_hand(WHOLE, *names)
+            reach = guard.reach(scope, Action.VIEW)
+            opened = self._retrieve.at_hand(reach, *names)
             if opened is None:
-                opened = await anyio.to_thread.run_sync(self._retrieve.opened, WHOLE, *names, limiter=self._readers)
+                opened = await anyio.to_thread.run_sync(self._retrieve.opened, reach, *names, limiter=self._readers)
             answer = self._answers.find(accept, opened.transfer_syntax)
             if answer is None or not 1 <= number <= opened.count:
                 return False
@@ -285,6 +287,7 @@ class FramesFastPath:
                 if kept is None:
                     kept = await anyio.to_thread.run_sync(opened.frame, number, limiter=self._readers)
                 body = kept
+            await guard.visit(scope).seen(names[0], rule=VIEW)
         except LamelleError:
             # The slow path finds the same error and knows how to say it.
             return False

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lamelle.access.model import WHOLE
 from lamelle.archive import lifecycle
+from lamelle.doors import guard
 from lamelle.doors.dicomweb.answers import Door, uids
 
 
@@ -30,9 +30,9 @@ class Remove:
 
     async def delete(self, request: Request) -> Response:
         archive = self._door.archive
-        grace_s = archive.settings.purge_grace_s
+        reach, grace_s = guard.reach(request), archive.settings.purge_grace_s
         delete = partial(
-            lifecycle.delete, archive.db, archive.blobs, archive.clock, WHOLE, *uids(request), grace_s=grace_s
+            lifecycle.delete, archive.db, archive.blobs, archive.clock, reach, *uids(request), grace_s=grace_s
         )
         await run_in_threadpool(delete)
         return Response(status_code=204)

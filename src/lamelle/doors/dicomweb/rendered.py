@@ -19,12 +19,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lamelle.access.model import WHOLE
+from lamelle.access.model import WHOLE, Reach
 from lamelle.archive import decoding, thumbnails
 from lamelle.archive.model import InstanceRef
 from lamelle.base.errors import Invalid, NotFound
 from lamelle.dicom import icc, render
 from lamelle.dicom.render import Look, Picture, Viewport, Window
+from lamelle.doors import guard
 from lamelle.doors.dicomweb import negotiate
 from lamelle.doors.dicomweb.answers import REVALIDATE, Door, address, parts, uids
 from lamelle.doors.dicomweb.frames import numbers
@@ -140,7 +141,7 @@ class Rendered:
         names = uids(request)
         asked = wish(_parameters(request), self._door.base(request))
         wanted = self._door.ranges(request)
-        refs = await run_in_threadpool(self._retrieve.instances, WHOLE, *names)
+        refs = await run_in_threadpool(self._retrieve.instances, guard.reach(request), *names)
         images = [ref for ref in refs if ref.frames > 0 and ref.rows > 0]
         if not images:
             raise NotFound("no_pixels", "the resource has no image to render")
@@ -159,7 +160,7 @@ class Rendered:
         names = uids(request)
         wanted_numbers = numbers(request.path_params["frames"])
         asked = wish(_parameters(request), self._door.base(request))
-        ref = (await run_in_threadpool(self._retrieve.instances, WHOLE, *names))[0]
+        ref = (await run_in_threadpool(self._retrieve.instances, guard.reach(request), *names))[0]
         if ref.frames == 0 or ref.rows == 0:
             raise NotFound("no_pixels", "the instance has no image to render")
         if max(wanted_numbers) > ref.frames:
@@ -192,7 +193,7 @@ class Rendered:
         choice = negotiate.choose(self._door.ranges(request), (Offer("image/jpeg", multipart=False),), one=True)
         text = request.path_params.get("frames")
         frame = numbers(text)[0] if text else None
-        body = await self._made(self._thumbnail, names, frame)
+        body = await self._made(self._thumbnail, guard.reach(request), names, frame)
         if asked.viewport is not None:
             body = await self._made(render.refitted, body, asked.viewport)
         return Response(body, headers={"content-type": choice.offer.media_type, "cache-control": REVALIDATE})
@@ -201,14 +202,14 @@ class Rendered:
         """A picture made in a thread of its own few: those that wait for a disk are not held up by pictures."""
         return await anyio.to_thread.run_sync(partial(make, *given, **named), limiter=self._renderers)
 
-    def _thumbnail(self, names: tuple[str, str | None, str | None], frame: int | None) -> bytes:
+    def _thumbnail(self, reach: Reach, names: tuple[str, str | None, str | None], frame: int | None) -> bytes:
         study, series, instance = names
         archive = self._door.archive
         if series is None:
-            return thumbnails.of_study(archive, WHOLE, study)
+            return thumbnails.of_study(archive, reach, study)
         if instance is None:
-            return thumbnails.of_series(archive, WHOLE, study, series)
-        return thumbnails.of_instance(archive, WHOLE, study, series, instance, frame)
+            return thumbnails.of_series(archive, reach, study, series)
+        return thumbnails.of_instance(archive, reach, study, series, instance, frame)
 
     def _many(self, request: Request, images: Sequence[InstanceRef], choice: Choice, asked: Wish) -> Response:
         base, kind = self._door.base(request), choice.offer.media_type

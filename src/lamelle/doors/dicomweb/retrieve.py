@@ -16,7 +16,7 @@ from lamelle.archive import decoding
 from lamelle.archive.model import InstanceRef
 from lamelle.base.errors import LamelleError, NotFound
 from lamelle.dicom import transcode, transfer
-from lamelle.doors import http
+from lamelle.doors import guard, http
 from lamelle.doors.dicomweb import frames, negotiate
 from lamelle.doors.dicomweb.answers import (
     IMMUTABLE,
@@ -58,7 +58,7 @@ class Retrieve:
         """Part 10 files, whole."""
         names = uids(request)
         wanted = self._door.ranges(request)
-        refs = await run_in_threadpool(self._retrieve.instances, WHOLE, *names)
+        refs = await run_in_threadpool(self._retrieve.instances, guard.reach(request), *names)
         one = names[2] is not None
         chosen: list[tuple[InstanceRef, Choice]] = []
         refused: list[NotAcceptable] = []
@@ -139,7 +139,7 @@ class Retrieve:
         names = uids(request)
         choice = negotiate.choose(self._door.ranges(request), negotiate.JSON_OR_XML, one=True)
         base = self._door.base(request)
-        found = self._retrieve.metadata(WHOLE, *names)
+        found = self._retrieve.metadata(guard.reach(request), *names)
         # The first one is read now: an absent study is still a 404.
         first = await run_in_threadpool(next, found, None)
         if first is None:
@@ -157,7 +157,7 @@ class Retrieve:
         """One bulk value by the path that metadata gives."""
         names = uids(request)
         path = request.path_params["path"].upper()
-        refs = await run_in_threadpool(self._retrieve.instances, WHOLE, *names)
+        refs = await run_in_threadpool(self._retrieve.instances, guard.reach(request), *names)
         if path in _PIXEL_PATHS:
             return await self._pixels(request, refs)
         place = await run_in_threadpool(self._retrieve.bulk, refs[0], path)
@@ -175,7 +175,7 @@ class Retrieve:
 
     async def pixeldata(self, request: Request) -> Response:
         """Pixel data: native as one value, compressed a part for each frame."""
-        refs = await run_in_threadpool(self._retrieve.instances, WHOLE, *uids(request))
+        refs = await run_in_threadpool(self._retrieve.instances, guard.reach(request), *uids(request))
         return await self._pixels(request, refs)
 
     async def _pixels(self, request: Request, refs: list[InstanceRef]) -> Response:

@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lamelle.access.model import WHOLE
 from lamelle.archive import query
 from lamelle.archive.query import Level, Match, Query
 from lamelle.archive.results import RETRIEVE_URL, Item
 from lamelle.base.errors import Invalid
+from lamelle.doors import guard
 from lamelle.doors.dicomweb import negotiate
 from lamelle.doors.dicomweb.answers import Door, address, compressible, objects, uid
 
@@ -58,7 +58,8 @@ class Search:
         asked = parsed(request.query_params.multi_items(), level, request.path_params, settings.max_results)
         choice = negotiate.choose(self._door.ranges(request), negotiate.JSON_OR_XML, one=True)
         archive = self._door.archive
-        page = await run_in_threadpool(query.search, archive.db, WHOLE, asked, scan_limit=archive.settings.scan_limit)
+        reach, limit = guard.reach(request), archive.settings.scan_limit
+        page = await run_in_threadpool(query.search, archive.db, reach, asked, scan_limit=limit)
         base = self._door.base(request)
         headers = {"cache-control": "private, no-cache"}
         if page.remaining > 0:

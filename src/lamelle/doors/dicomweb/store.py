@@ -4,6 +4,7 @@ Source: PS3.18 10.5, Annex I.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -13,10 +14,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lamelle.access.model import FIRST_PLACE
 from lamelle.archive.ingest import Reception
 from lamelle.archive.model import Origin, Outcome
-from lamelle.base.errors import Invalid, LamelleError, TooLarge, Unavailable, Unsupported
-from lamelle.doors import http
+from lamelle.base.errors import Denied, Invalid, LamelleError, TooLarge, Unavailable, Unsupported
+from lamelle.doors import guard, http
 from lamelle.doors.dicomweb import assemble, negotiate
 from lamelle.doors.dicomweb.answers import Door, address, objects, uid
 from lamelle.doors.dicomweb.multipart import Parser, PartBegin, PartData
@@ -57,11 +59,12 @@ class Store:
         study = uid(request.path_params["study"]) if "study" in request.path_params else None
         choice = negotiate.choose(self._door.ranges(request), negotiate.STORE_ANSWERS, one=True)
         media = http.content_type(request.headers.get("content-type", ""))
-        intake = self._intake(media, study)
+        intake = self._intake(media, study, _origin(request))
         self._check_length(request, intake.limit)
         try:
             await _pour(request, intake)
             outcomes = await run_in_threadpool(intake.finish)
+            await _told(request, outcomes)
         except ClientDisconnect:
             await run_in_threadpool(intake.abandon)
             return Response(status_code=400)
@@ -71,7 +74,7 @@ class Store:
         base = self._door.base(request)
         return objects(request, choice, [response(outcomes, base)], status=status_of(outcomes), bare=True)
 
-    def _intake(self, media: MediaRange | None, study: str | None) -> "Intake":
+    def _intake(self, media: MediaRange | None, study: str | None, origin: Origin) -> "Intake":
         kind = negotiate.kind_of(media) if media else ""
         if media is None or kind not in {negotiate.DICOM, negotiate.JSON, negotiate.XML, "*/*"}:
             raise Unsupported(
@@ -80,14 +83,14 @@ class Store:
         if media.type != "multipart/related":
             if kind == "*/*":
                 raise Unsupported("unsupported_media_type", "the body has no usable Content-Type")
-            return (
-                BareIntake(self._door, study) if kind == negotiate.DICOM else MetadataIntake(self._door, study, media)
-            )
+            if kind == negotiate.DICOM:
+                return BareIntake(self._door, study, origin)
+            return MetadataIntake(self._door, study, origin, media)
         if media.parameter("boundary") is None:
             raise Invalid("bad_boundary", "the Content-Type has no boundary")
         if kind in {negotiate.JSON, negotiate.XML}:
-            return MetadataIntake(self._door, study, media)
-        return MultipartIntake(self._door, study, media)
+            return MetadataIntake(self._door, study, origin, media)
+        return MultipartIntake(self._door, study, origin, media)
 
     def _check_length(self, request: Request, limit: int) -> None:
         length = request.headers.get("content-length", "0")
@@ -100,10 +103,10 @@ class Store:
 class Intake:
     """What takes a body, in chunks, in one thread at a time; subclasses say what the bytes are."""
 
-    def __init__(self, door: Door, study: str | None) -> None:
+    def __init__(self, door: Door, study: str | None, origin: Origin) -> None:
         self._ingest = door.archive.ingest
         self._settings = door.settings
-        self._study = study
+        self._study, self._origin = study, origin
         self._closed: list[Reception] = []
         self._closed_bytes = 0
         self._outcomes: list[Outcome] = []
@@ -129,7 +132,7 @@ class Intake:
         self._closed = []
 
     def _begin(self) -> None:
-        self._open = self._ingest.receive(Origin("dicomweb"), study_uid=self._study)
+        self._open = self._ingest.receive(self._origin, study_uid=self._study)
 
     def _end(self, size: int) -> None:
         assert self._open is not None
@@ -164,8 +167,8 @@ class Intake:
 class BareIntake(Intake):
     """The body is one instance."""
 
-    def __init__(self, door: Door, study: str | None) -> None:
-        super().__init__(door, study)
+    def __init__(self, door: Door, study: str | None, origin: Origin) -> None:
+        super().__init__(door, study, origin)
         self._size = 0
 
     def feed(self, chunks: Sequence[bytes]) -> None:
@@ -186,8 +189,8 @@ class BareIntake(Intake):
 class MultipartIntake(Intake):
     """The body is multipart/related, each part one instance."""
 
-    def __init__(self, door: Door, study: str | None, media: MediaRange) -> None:
-        super().__init__(door, study)
+    def __init__(self, door: Door, study: str | None, origin: Origin, media: MediaRange) -> None:
+        super().__init__(door, study, origin)
         self._parser = Parser(media.parameter("boundary") or "")
         self._size = 0
         self._foreign = False
@@ -231,8 +234,8 @@ class MultipartIntake(Intake):
 class MetadataIntake(Intake):
     """The body is metadata with bulk parts, put together in memory within a limit."""
 
-    def __init__(self, door: Door, study: str | None, media: MediaRange) -> None:
-        super().__init__(door, study)
+    def __init__(self, door: Door, study: str | None, origin: Origin, media: MediaRange) -> None:
+        super().__init__(door, study, origin)
         self.limit = min(self.limit, door.settings.json_store_limit_bytes)
         self._media = media
         self._body: list[bytes] = []
@@ -302,6 +305,29 @@ async def _pour(request: Request, intake: Intake) -> None:
         if writing is not None and not writing.done():
             with suppress(LamelleError):
                 await asyncio.shield(writing)
+
+
+def _origin(request: Request) -> Origin:
+    """Where what comes belongs, unless its study is here already: the `place` asked for, else the highest of those the
+    caller may store into, whose number is the least.
+
+    Raises: Denied("not_allowed"), Invalid("bad_place").
+    """
+    reach, asked = guard.reach(request), request.query_params.get("place")
+    if asked is not None and not (asked.isascii() and asked.isdigit() and len(asked) < 19):
+        raise Invalid("bad_place", "place is the number of a place")
+    place = int(asked) if asked else FIRST_PLACE if reach.everything else min(reach.places, default=0)
+    if not reach.everything and place not in reach.places:
+        raise Denied("not_allowed", "your roles do not allow you to store there")
+    return Origin("dicomweb", place=place, reach=reach)
+
+
+async def _told(request: Request, outcomes: Sequence[Outcome]) -> None:
+    """Enter in the ledger what was kept: once for each study."""
+    kept = Counter(outcome.study_uid for outcome in outcomes if outcome.status in {"stored", "duplicate"})
+    for study, count in kept.items():
+        found = await run_in_threadpool(guard.visit(request).whose, study or "", "")
+        guard.note(request, "store", found, {"instances": count})
 
 
 def _started(function: Callable[[Sequence[bytes]], None], batch: Sequence[bytes]) -> "asyncio.Future[None]":

@@ -2,17 +2,19 @@
 
 from typing import Any, cast
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from lamelle.archive.store import Archive
 from lamelle.base.errors import LamelleError
 from lamelle.doors import http
-from lamelle.doors.web import identity, imports, labels, roles, series, session, slides, studies
+from lamelle.doors.web import identity, imports, labels, roles, series, session, slides, studies, tiles
 from lamelle.doors.web.models import Model, Problem
 from lamelle.doors.web.settings import WebSettings
 
@@ -32,16 +34,34 @@ def api(archive: Archive, settings: WebSettings = DEFAULTS) -> FastAPI:
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
     for restricted in (studies, slides, labels):
-        app.include_router(restricted.router(archive, settings))
+        include(app, restricted.router(archive, settings))
     for page in (series, imports):
-        app.include_router(page.router(archive))
-    app.include_router(session.router(settings))
-    app.include_router(roles.router())
+        include(app, page.router(archive))
+    include(app, session.router(settings))
+    include(app, roles.router())
+    app.router.routes.append(Route(tiles.TEMPLATE, tiles.endpoint(archive), methods=["GET"]))
     app.add_exception_handler(LamelleError, http.answer_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _not_found)
     app.add_exception_handler(Exception, _crashed)
     return app
+
+
+def include(app: FastAPI, router: APIRouter) -> None:
+    """Add a router's routes one by one: the guard stands before each, and FastAPI's own `include_router` hides them."""
+    for route in router.routes:
+        if not isinstance(route, APIRoute):
+            raise TypeError(f"{type(route).__name__} is no route of an API")
+        app.add_api_route(
+            route.path,
+            route.endpoint,
+            methods=sorted(route.methods or ()),
+            status_code=route.status_code,
+            response_model=route.response_model,
+            response_class=route.response_class,
+            responses=route.responses,
+            include_in_schema=route.include_in_schema,
+        )
 
 
 def schema() -> dict[str, Any]:

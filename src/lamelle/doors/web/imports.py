@@ -2,14 +2,15 @@
 
 from typing import Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
-from lamelle.access.model import WHOLE
+from lamelle.access.model import Action, Reach
 from lamelle.archive import arrivals, glance
 from lamelle.archive.arrivals import Arrival, Aside
 from lamelle.archive.query import Level, Query, search
 from lamelle.archive.store import Archive
 from lamelle.dicom.slide import first
+from lamelle.doors import guard
 from lamelle.doors.web import reading, studies
 from lamelle.doors.web.models import ImportItem, ImportPage, ReceivedStudy
 
@@ -21,20 +22,22 @@ def router(archive: Archive) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/imports")
-    def imports() -> ImportPage:
-        found = [_received(archive, arrival) for arrival in arrivals.recent(archive.db, WHOLE, RECENT)]
-        aside = [_item(item) for item in arrivals.put_aside(archive.db, WHOLE, ASIDE)]
+    def imports(request: Request) -> ImportPage:
+        """What arrived, as far as the caller may view it; what was put aside where they operate."""
+        views = guard.visit(request).extent(Action.VIEW)
+        found = [_received(archive, views, arrival) for arrival in arrivals.recent(archive.db, views, RECENT)]
+        aside = [_item(item) for item in arrivals.put_aside(archive.db, guard.reach(request), ASIDE)]
         return ImportPage(recent=[study for study in found if study], aside=aside)
 
     return routes
 
 
-def _received(archive: Archive, arrival: Arrival) -> ReceivedStudy | None:
+def _received(archive: Archive, reach: Reach, arrival: Arrival) -> ReceivedStudy | None:
     """None when the study was deleted in between."""
     found = search(
-        archive.db, WHOLE, Query(Level.STUDY, study_uid=arrival.study_uid, include=studies.STUDY, limit=1)
+        archive.db, reach, Query(Level.STUDY, study_uid=arrival.study_uid, include=studies.STUDY, limit=1)
     ).items
-    series = glance.series_of(archive.db, WHOLE, [arrival.study_uid])[arrival.study_uid]
+    series = glance.series_of(archive.db, reach, [arrival.study_uid])[arrival.study_uid]
     if not found or not series:
         return None
     shown = studies.series_item(series[0])

@@ -2,26 +2,27 @@
 
 from typing import Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from lamelle.archive.store import Archive
 from lamelle.base.errors import Denied, NotFound
+from lamelle.doors import guard
 from lamelle.doors.web.session import rights
 from lamelle.doors.web.settings import WebSettings
 from lamelle.doors.web.slides import slides_of
-from lamelle.doors.web.tiles import Tiles
+from lamelle.doors.web.tiles import tiles_of
 
 
 def router(archive: Archive, settings: WebSettings) -> APIRouter:
     routes = APIRouter()
-    slides, tiles = slides_of(archive), Tiles(archive)
+    slides, tiles = slides_of(archive), tiles_of(archive)
 
     @routes.get("/slides/{series_uid}/{image}", response_class=Response)
-    def associated(series_uid: str, image: Literal["label", "overview"]) -> Response:
+    def associated(request: Request, series_uid: str, image: Literal["label", "overview"]) -> Response:
         if "label" not in rights(settings):
             raise Denied("label_hidden", "labels and pictures of the whole slide are not shown here")
-        known = slides.get(series_uid)
+        known = slides.get(guard.reach(request), series_uid)
         found = known.slide.label if image == "label" else known.slide.overview
         if found is None:
             raise NotFound("no_such_image", "the slide has no such image")

@@ -10,14 +10,17 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlencode
 
 import anyio.to_thread
 from starlette.datastructures import Headers
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lamelle.access.model import Action, Reach
 from lamelle.dicom.uids import is_uid
-from lamelle.doors import http
+from lamelle.doors import guard, http
+from lamelle.doors.guard.rules import VIEW
 
 STATIC: Final = Path(__file__).parent / "static"
 LONGEST_NAME: Final = 255
@@ -37,11 +40,11 @@ ENCODINGS: Final = (("br", ".br"), ("gzip", ".gz"))
 NOT_BUILT: Final = "The viewer is not built. Run `pip install .`, or `npm ci && npm run build` in viewer/."
 
 
-Bring = Callable[[str], str]
+Bring = Callable[[Reach, str], str]
 """The JSON of a slide that its page is to find in itself; empty when there is none."""
 
 
-def nothing(uid: str) -> str:
+def nothing(reach: Reach, uid: str) -> str:
     return ""
 
 
@@ -62,10 +65,20 @@ def pages(bring: Bring = nothing, static: Path = STATIC) -> ASGIApp:
         if scope["type"] != "http":
             return
         uid = slide_of(scope)
-        brought = await anyio.to_thread.run_sync(bring, uid) if uid else ""
+        if uid and guard.visit(scope).caller is None:
+            await _to_sign_in(scope)(scope, receive, send)
+            return
+        brought = await anyio.to_thread.run_sync(bring, guard.visit(scope).extent(Action.VIEW), uid) if uid else ""
+        if brought:
+            await guard.visit(scope).seen("", uid, VIEW)
         await _response(root, scope, brought)(scope, receive, send)
 
     return answer
+
+
+def _to_sign_in(scope: Scope) -> Response:
+    """To the page that asks who it is, and leads back."""
+    return RedirectResponse(f"/sign-in?{urlencode({'to': scope['path']})}", 303, headers={"cache-control": "no-store"})
 
 
 def slide_of(scope: Scope) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from pydicom.datadict import tag_for_keyword
 
-from lamelle.access.model import WHOLE
+from lamelle.access.model import Reach
 from lamelle.archive.query import Level, Match, Query, search
 from lamelle.archive.store import Archive
 from lamelle.base.errors import NotFound
@@ -113,16 +113,18 @@ def kind(sop_class: str, modality: str) -> Kind:
     return "stack" if modality in STACK_MODALITIES else "other"
 
 
-def study_of(archive: Archive, series_uid: str) -> str:
+def study_of(archive: Archive, reach: Reach, series_uid: str) -> str:
     """The study a series belongs to. Raises: NotFound("no_such_series")."""
-    found = search(archive.db, WHOLE, Query(Level.SERIES, (Match(("0020000E",), series_uid),), limit=1)).items
+    found = search(archive.db, reach, Query(Level.SERIES, (Match(("0020000E",), series_uid),), limit=1)).items
     uid = str(first(found[0], "0020000D") or "") if found else ""
     if not uid:
         raise NotFound("no_such_series", "no series by that UID")
     return uid
 
 
-def objects(archive: Archive, study_uid: str, series_uid: str, sop_uid: str | None = None) -> Iterable[dict[str, Any]]:
+def objects(
+    archive: Archive, reach: Reach, study_uid: str, series_uid: str, sop_uid: str | None = None
+) -> Iterable[dict[str, Any]]:
     """The DICOM JSON of the instances of one series."""
-    for _, data in archive.retrieve.metadata(WHOLE, study_uid, series_uid, sop_uid):
+    for _, data in archive.retrieve.metadata(reach, study_uid, series_uid, sop_uid):
         yield json.loads(data)

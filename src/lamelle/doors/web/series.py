@@ -3,12 +3,13 @@
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from lamelle.access.model import WHOLE
 from lamelle.archive import thumbnails
 from lamelle.archive.store import Archive
 from lamelle.dicom.slide import first, inside, values
+from lamelle.doors import guard
 from lamelle.doors.web import reading
 from lamelle.doors.web.models import Stack, StackImage, Window
 
@@ -17,22 +18,25 @@ def router(archive: Archive) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/series/{series_uid}/thumbnail", response_class=Response)
-    def thumbnail(series_uid: str) -> Response:
+    def thumbnail(request: Request, series_uid: str) -> Response:
         """A JPEG of at most 512 pixels a side, never from a label or overview."""
-        data = thumbnails.of_series(archive, WHOLE, reading.study_of(archive, series_uid), series_uid)
+        reach = guard.reach(request)
+        data = thumbnails.of_series(archive, reach, reading.study_of(archive, reach, series_uid), series_uid)
         return Response(data, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
     @routes.get("/series/{series_uid}/file", response_class=StreamingResponse)
-    def file(series_uid: str) -> StreamingResponse:
+    def file(request: Request, series_uid: str) -> StreamingResponse:
         """The first Part 10 file of a series, to save or to open with another program."""
-        ref = archive.retrieve.instances(WHOLE, reading.study_of(archive, series_uid), series_uid)[0]
+        reach = guard.reach(request)
+        ref = archive.retrieve.instances(reach, reading.study_of(archive, reach, series_uid), series_uid)[0]
         headers = {"content-disposition": f'attachment; filename="{ref.sop_uid}.dcm"', "content-length": str(ref.size)}
         return StreamingResponse(archive.retrieve.stream(ref), media_type="application/dicom", headers=headers)
 
     @routes.get("/series/{series_uid}/stack")
-    def stack(series_uid: str) -> Stack:
-        study_uid = reading.study_of(archive, series_uid)
-        objects = list(reading.objects(archive, study_uid, series_uid))
+    def stack(request: Request, series_uid: str) -> Stack:
+        reach = guard.reach(request)
+        study_uid = reading.study_of(archive, reach, series_uid)
+        objects = list(reading.objects(archive, reach, study_uid, series_uid))
         return describe(series_uid, study_uid, objects)
 
     return routes

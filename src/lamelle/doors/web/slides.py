@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from lamelle.access.model import WHOLE
+from lamelle.access.model import WHOLE, Reach, Resource
 from lamelle.archive import glance
 from lamelle.archive.store import Archive
 from lamelle.dicom import slide as model
+from lamelle.doors import guard
 from lamelle.doors.web import reading
 from lamelle.doors.web.models import LevelModel, PathModel, PyramidModel, Slide
 from lamelle.doors.web.session import rights
@@ -26,6 +27,9 @@ from lamelle.doors.web.settings import WebSettings
 
 KEPT: Final = 128
 FRESH_S: Final = 5.0
+SHARED_S: Final = 1.0
+"""How long a tile of a shared study does not ask again whether it still is."""
+MOST_SHARED: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Known:
     """One slide as last read; `digests` says which instances it was made of."""
 
     study_uid: str
+    place: int
     slide: model.Slide
     digests: tuple[str, ...]
     head: dict[str, Any]
@@ -52,6 +57,7 @@ class Slides:
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._kept: OrderedDict[str, Known] = OrderedDict()
+        self._shared: dict[tuple[Reach, str], float] = {}
         self._lock = threading.Lock()
 
     def fresh(self, series_uid: str) -> Known | None:
@@ -59,23 +65,43 @@ class Slides:
         found = self._kept.get(series_uid)
         return found if found and time.monotonic() - found.read_at < FRESH_S else None
 
-    def get(self, series_uid: str, study_uid: str | None = None) -> Known:
-        """The slide of a series. Raises: NotFound, Gone, Invalid("not_a_slide")."""
+    def get(self, reach: Reach, series_uid: str, study_uid: str | None = None) -> Known:
+        """The slide of a series within reach; `study_uid` is one that was just found there.
+
+        Raises: NotFound, Gone, Invalid("not_a_slide").
+        """
+        found = self._kept.get(series_uid)
+        if found:
+            self._admit(reach, found, series_uid)
         if now := self.fresh(series_uid):
             return now
-        found = self._kept.get(series_uid)
-        study_uid = study_uid or (found.study_uid if found else reading.study_of(self._archive, series_uid))
-        digests = tuple(ref.digest for ref in self._archive.retrieve.instances(WHOLE, study_uid, series_uid))
+        study_uid = found.study_uid if found else study_uid or reading.study_of(self._archive, reach, series_uid)
+        return self._read(found, study_uid, series_uid)
+
+    def _admit(self, reach: Reach, known: Known, series_uid: str) -> None:
+        """Raises: NotFound for what is neither in a place of the reach nor shared with it, as of a second ago."""
+        now_s, key = time.monotonic(), (reach, known.study_uid)
+        if reach.holds(Resource(known.place)) or self._shared.get(key, 0.0) > now_s:
+            return
+        self._archive.retrieve.instances(reach, known.study_uid, series_uid)
+        if len(self._shared) >= MOST_SHARED:
+            self._shared.clear()
+        self._shared[key] = now_s + SHARED_S
+
+    def _read(self, found: Known | None, study_uid: str, series_uid: str) -> Known:
+        """The slide as it is now, whoever asks: what is kept of it is the same for all."""
+        refs = self._archive.retrieve.instances(WHOLE, study_uid, series_uid)
+        digests = tuple(ref.digest for ref in refs)
         if found and found.digests == digests:
-            found = replace(found, read_at=time.monotonic())
+            found = replace(found, place=refs[0].place, read_at=time.monotonic())
         else:
-            objects = list(reading.objects(self._archive, study_uid, series_uid))
+            objects = list(reading.objects(self._archive, WHOLE, study_uid, series_uid))
             slide = model.read(objects)
             base = slide.pyramids[0].levels[0].images[0].sop_uid
             head = next(ds for ds in objects if model.first(ds, "00080018") == base)
             head.pop("52009230", None)
             version = hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()[:12]
-            found = Known(study_uid, slide, digests, head, version, time.monotonic())
+            found = Known(study_uid, refs[0].place, slide, digests, head, version, time.monotonic())
         with self._lock:
             self._kept[series_uid] = found
             self._kept.move_to_end(series_uid)
@@ -88,23 +114,22 @@ def router(archive: Archive, settings: WebSettings) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/slides/{series_uid}")
-    def slide(series_uid: str, response: Response) -> Slide:
+    def slide(request: Request, series_uid: str, response: Response) -> Slide:
         response.headers["cache-control"] = "private, no-cache"
-        return described(archive, settings, series_uid)
+        return described(archive, settings, guard.reach(request), series_uid)
 
     return routes
 
 
-def described(archive: Archive, settings: WebSettings, series_uid: str) -> Slide:
+def described(archive: Archive, settings: WebSettings, reach: Reach, series_uid: str) -> Slide:
     """What the reading page needs to know of a slide. Raises: NotFound, Gone, Invalid("not_a_slide")."""
-    known = slides_of(archive).get(series_uid)
-    return describe(
-        series_uid, known, labels="label" in rights(settings), siblings=_slides_in(archive, known.study_uid)
-    )
+    known = slides_of(archive).get(reach, series_uid)
+    labels = reach.labels and "label" in rights(settings)
+    return describe(series_uid, known, labels=labels, siblings=_slides_in(archive, reach, known.study_uid))
 
 
-def _slides_in(archive: Archive, study_uid: str) -> int:
-    series = glance.series_of(archive.db, WHOLE, [study_uid])[study_uid]
+def _slides_in(archive: Archive, reach: Reach, study_uid: str) -> int:
+    series = glance.series_of(archive.db, reach, [study_uid])[study_uid]
     return sum(reading.kind(each.sop_class_uid, each.modality) == "slide" for each in series)
 
 

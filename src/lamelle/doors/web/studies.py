@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi import Query as Parameter
 
-from lamelle.access.model import WHOLE
+from lamelle.access.model import Reach
 from lamelle.archive import glance
 from lamelle.archive.glance import SeriesGlance
 from lamelle.archive.query import Level, Match, Page, Query, search
 from lamelle.archive.store import Archive
 from lamelle.base.errors import Invalid, NotFound, TooLarge
 from lamelle.dicom.slide import first, values
+from lamelle.doors import guard
 from lamelle.doors.web import reading
 from lamelle.doors.web.models import SeriesItem, SlideCard, Study, StudyItem, StudyPage
 from lamelle.doors.web.session import rights
@@ -43,6 +44,7 @@ def router(archive: Archive, settings: WebSettings) -> APIRouter:
 
     @routes.get("/studies")
     def studies(
+        request: Request,
         q: Annotated[str, Parameter(max_length=64)] = "",
         modality: Annotated[str, Parameter(max_length=16, pattern=r"^[A-Z]*$")] = "",
         from_: Annotated[date | None, Parameter(alias="from")] = None,
@@ -51,23 +53,25 @@ def router(archive: Archive, settings: WebSettings) -> APIRouter:
         offset: Annotated[int, Parameter(ge=0, le=LAST)] = 0,
     ) -> StudyPage:
         matches = filters(modality, from_, to)
+        reach = guard.reach(request)
         found, total, exact = (
-            page(archive, matches, limit, offset)
+            page(archive, reach, matches, limit, offset)
             if not q.strip()
-            else anywhere(archive, q.strip(), matches, limit, offset)
+            else anywhere(archive, reach, q.strip(), matches, limit, offset)
         )
-        return StudyPage(items=with_series(archive, found), total=total, exact=exact, offset=offset)
+        return StudyPage(items=with_series(archive, reach, found), total=total, exact=exact, offset=offset)
 
     @routes.get("/studies/{study_uid}")
-    def study(study_uid: str) -> Study:
-        labels = "label" in rights(settings)
-        found = search(archive.db, WHOLE, Query(Level.STUDY, study_uid=study_uid, include=STUDY, limit=1)).items
+    def study(request: Request, study_uid: str) -> Study:
+        reach = guard.reach(request)
+        labels = reach.labels and "label" in rights(settings)
+        found = search(archive.db, reach, Query(Level.STUDY, study_uid=study_uid, include=STUDY, limit=1)).items
         if not found:
             raise NotFound("no_such_study", "no study by that UID")
         ds = found[0]
         cards = [
-            card(slides, study_uid, item, labels=labels)
-            for item in glance.series_of(archive.db, WHOLE, [study_uid])[study_uid]
+            card(slides, reach, study_uid, item, labels=labels)
+            for item in glance.series_of(archive.db, reach, [study_uid])[study_uid]
         ]
         return Study(
             uid=study_uid,
@@ -92,15 +96,15 @@ def filters(modality: str, since: date | None, until: date | None) -> tuple[Matc
 
 
 def page(
-    archive: Archive, matches: tuple[Match, ...], limit: int, offset: int
+    archive: Archive, reach: Reach, matches: tuple[Match, ...], limit: int, offset: int
 ) -> tuple[list[dict[str, Any]], int, bool]:
     """Studies of one page, how many there are, and whether that is all."""
-    found = search(archive.db, WHOLE, Query(Level.STUDY, matches, include=STUDY, limit=limit, offset=offset))
+    found = search(archive.db, reach, Query(Level.STUDY, matches, include=STUDY, limit=limit, offset=offset))
     return found.items, offset + len(found.items) + found.remaining, found.exact
 
 
 def anywhere(
-    archive: Archive, word: str, matches: tuple[Match, ...], limit: int, offset: int
+    archive: Archive, reach: Reach, word: str, matches: tuple[Match, ...], limit: int, offset: int
 ) -> tuple[list[dict[str, Any]], int, bool]:
     """Studies of one page whose patient's name, patient's id, accession number or container begins with a word.
 
@@ -113,31 +117,31 @@ def anywhere(
         query = Query(
             Level.STUDY, (*matches, Match((tag,), f"{word}*")), include=STUDY, limit=MERGED, fuzzy=tag == "00100010"
         )
-        found = _attempt(archive, query)
+        found = _attempt(archive, reach, query)
         whole = whole and not found.remaining
         merged.update((str(first(ds, "0020000D")), ds) for ds in found.items)
-    found = _attempt(archive, Query(Level.SERIES, (Match((CONTAINER,), f"{word}*"),), limit=MERGED))
+    found = _attempt(archive, reach, Query(Level.SERIES, (Match((CONTAINER,), f"{word}*"),), limit=MERGED))
     for ds in found.items:
         uid = str(first(ds, "0020000D"))
         if uid not in merged:
             query = Query(Level.STUDY, matches, study_uid=uid, include=STUDY, limit=1)
-            merged.update((uid, study) for study in search(archive.db, WHOLE, query).items)
+            merged.update((uid, study) for study in search(archive.db, reach, query).items)
     newest = sorted(merged.values(), key=lambda ds: (reading.day(ds, "00080020") or "", reading.text(ds, "00080030")))
     newest.reverse()
     return newest[offset : offset + limit], len(newest), whole and not found.remaining
 
 
-def _attempt(archive: Archive, query: Query) -> Page:
+def _attempt(archive: Archive, reach: Reach, query: Query) -> Page:
     """A word that is no valid value of an attribute, or too common without an index, finds nothing there."""
     try:
-        return search(archive.db, WHOLE, query)
+        return search(archive.db, reach, query)
     except (Invalid, TooLarge):
         return Page([], 0)
 
 
-def with_series(archive: Archive, studies: Sequence[dict[str, Any]]) -> list[StudyItem]:
+def with_series(archive: Archive, reach: Reach, studies: Sequence[dict[str, Any]]) -> list[StudyItem]:
     """Each study with its series."""
-    series = glance.series_of(archive.db, WHOLE, [str(first(ds, "0020000D")) for ds in studies])
+    series = glance.series_of(archive.db, reach, [str(first(ds, "0020000D")) for ds in studies])
     return [_item(ds, series[str(first(ds, "0020000D"))]) for ds in studies]
 
 
@@ -169,12 +173,12 @@ def series_item(found: SeriesGlance) -> SeriesItem:
     )
 
 
-def card(slides: Slides, study_uid: str, found: SeriesGlance, *, labels: bool) -> SlideCard:
+def card(slides: Slides, reach: Reach, study_uid: str, found: SeriesGlance, *, labels: bool) -> SlideCard:
     """A series with the facts of its slide, when it is one that can be read."""
     item = series_item(found).model_dump()
     if item["kind"] == "slide":
         try:
-            slide = slides.get(item["uid"], study_uid).slide
+            slide = slides.get(reach, item["uid"], study_uid).slide
         except (Invalid, NotFound):
             item["kind"] = "other"
         else:

@@ -1,11 +1,12 @@
 """One tile of a slide, by the shortest way: as stored when a browser can show it, rendered and remembered else.
 
-`TilesFastPath` answers before any framework; every other request goes on to the application behind it.
+`TilesFastPath` answers before any framework; the route of tiles says what is wrong with a request.
 """
 
 import re
 import threading
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
@@ -15,9 +16,11 @@ import anyio
 import anyio.to_thread
 import numpy as np
 from numpy.typing import NDArray
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lamelle.access.model import WHOLE
+from lamelle.access.model import WHOLE, Action, Reach
 from lamelle.archive import decoding
 from lamelle.archive.retrieve import OpenInstance
 from lamelle.archive.store import Archive
@@ -25,10 +28,12 @@ from lamelle.base.errors import Invalid, LamelleError, NotFound
 from lamelle.dicom import render
 from lamelle.dicom.jpeg import for_browsers
 from lamelle.dicom.slide import Image, Piece, Pyramid
-from lamelle.doors import http
+from lamelle.doors import guard, http
+from lamelle.doors.guard.rules import VIEW
 from lamelle.doors.web.slides import Known, slides_of
 
 PREFIX: Final = "/api/slides/"
+TEMPLATE: Final = "/slides/{series_uid}/levels/{level}/tiles/{column}/{row}"
 FOR_EVER: Final = b"private, max-age=31536000, immutable"
 CHECK: Final = b"private, no-cache"
 _LINES: Final = b"content-type: image/jpeg\r\ncache-control: %b\r\ncontent-length: %d\r\n"
@@ -62,52 +67,59 @@ class Wanted:
 
 
 class TilesFastPath:
-    """ASGI: tiles here, the rest to `app`."""
+    """ASGI: tiles of those who may see them here, the rest to `app`, which has a route for tiles too."""
 
     def __init__(self, app: ASGIApp, archive: Archive) -> None:
-        self._app, self._tiles = app, Tiles(archive)
-        self._readers = anyio.CapacityLimiter(READERS)
-        self._renderers = anyio.CapacityLimiter(RENDERERS)
+        self._app, self._tiles = app, tiles_of(archive)
 
-    def ready(self, path: str, query: bytes, accept: bytes) -> http.Ready | None:
+    def ready(self, path: str, query: bytes, accept: bytes, reach: Reach) -> http.Ready | None:
         """See http.AtHand; a tile is a JPEG whatever is accepted."""
         if not path.startswith(PREFIX) or "/tiles/" not in path:
             return None
         try:
             wanted = wanted_of(path, query)
-            data = self._tiles.stored(wanted)
+            data = self._tiles.stored(reach, wanted)
         except LamelleError:  # said by the way that can say it
             return None
         if data is None:
             return None
-        return http.Ready(_LINES % (self._lasting(wanted), len(data)), b"", data, b"", len(data))
+        lines = _LINES % (self._tiles.lasting(wanted), len(data))
+        return http.Ready(lines, b"", data, b"", len(data), self._tiles.study_of(wanted))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
-        if scope["type"] != "http" or not path.startswith(PREFIX) or "/tiles/" not in path:
-            await self._app(scope, receive, send)
-            return
-        try:
-            if scope["method"] not in {"GET", "HEAD"}:
-                raise NotFound("no_such_page", "a tile can only be read")
-            wanted = wanted_of(path, scope["query_string"])
-            data = self._tiles.stored(wanted)
-            if data is None:
-                limiter = self._readers if self._tiles.waits_only(wanted) else self._renderers
-                data = await anyio.to_thread.run_sync(self._tiles.get, wanted, limiter=limiter)
-        except LamelleError as error:
-            await http.problem(http.status_of(error), error.code, error.message)(scope, receive, send)
-            return
-        headers = [
-            (b"content-type", b"image/jpeg"),
-            (b"content-length", str(len(data)).encode()),
-            (b"cache-control", self._lasting(wanted)),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else data})
+        if scope["type"] == "http" and path.startswith(PREFIX) and "/tiles/" in path and scope["method"] == "GET":
+            try:
+                data, lasting = await self._tiles.answer(scope, guard.reach(scope, Action.VIEW))
+            except LamelleError:  # said by the route
+                pass
+            else:
+                headers = [(name.encode(), value.encode()) for name, value in _headers(data, lasting).items()]
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
+                await send({"type": "http.response.body", "body": data})
+                return
+        await self._app(scope, receive, send)
 
-    def _lasting(self, wanted: Wanted) -> bytes:
-        return FOR_EVER if wanted.version and self._tiles.current(wanted) else CHECK
+
+def endpoint(archive: Archive) -> Callable[[Request], Awaitable[Response]]:
+    """The route of tiles, for what the fast path does not answer: HEAD, and errors."""
+
+    async def tile(request: Request) -> Response:
+        """A tile of a slide as a JPEG."""
+        data, lasting = await tiles_of(archive).answer(request.scope, guard.reach(request))
+        return Response(data, headers=_headers(data, lasting))
+
+    return tile
+
+
+def _headers(data: bytes, lasting: bytes) -> dict[str, str]:
+    return {"content-type": "image/jpeg", "content-length": str(len(data)), "cache-control": lasting.decode()}
+
+
+@lru_cache(4)
+def tiles_of(archive: Archive) -> "Tiles":
+    """The tiles all parts of this door share for an archive."""
+    return Tiles(archive)
 
 
 def wanted_of(path: str, query: bytes) -> Wanted:
@@ -157,6 +169,27 @@ class Tiles:
         self._lock = threading.Lock()
         self._look = lru_cache(LOOKS)(self._read_look)
         self._window = lru_cache(LOOKS)(self._find_window)
+        self._readers = anyio.CapacityLimiter(READERS)
+        self._renderers = anyio.CapacityLimiter(RENDERERS)
+
+    async def answer(self, scope: Scope, reach: Reach) -> tuple[bytes, bytes]:
+        """The tile of a request, entered as a view of its slide, and how long it may be kept. Raises: as `get`."""
+        wanted = wanted_of(scope["path"], scope["query_string"])
+        data = self.stored(reach, wanted)
+        if data is None:
+            limiter = self._readers if self.waits_only(wanted) else self._renderers
+            data = await anyio.to_thread.run_sync(self.get, reach, wanted, limiter=limiter)
+        await guard.visit(scope).seen(self.study_of(wanted), wanted.series_uid, VIEW)
+        return data, self.lasting(wanted)
+
+    def lasting(self, wanted: Wanted) -> bytes:
+        """How long a browser may keep the tile: for ever, when its address names the slide as it is now."""
+        return FOR_EVER if wanted.version and self.current(wanted) else CHECK
+
+    def study_of(self, wanted: Wanted) -> str:
+        """The study of a slide that was read a moment ago; empty if it was not."""
+        known = self._slides.fresh(wanted.series_uid)
+        return known.study_uid if known else ""
 
     def waits_only(self, wanted: Wanted) -> bool:
         """Whether making the tile is reading it: no work for a processor."""
@@ -166,17 +199,22 @@ class Tiles:
         image, _ = pyramid_of(known, wanted).tile(wanted.level, wanted.column, wanted.row, wanted.plane, wanted.path)
         return self._plain.get(image.sop_uid, False)
 
-    def stored(self, wanted: Wanted) -> bytes | None:
-        """The tile if it can be sent without waiting: the stored frame, or one rendered lately; None if not."""
+    def stored(self, reach: Reach, wanted: Wanted) -> bytes | None:
+        """The tile if it can be sent without waiting: the stored frame, or one rendered lately; None if not.
+
+        Of a slide in a place within reach; whether it is shared would have to be asked.
+        """
         known = self._slides.fresh(wanted.series_uid)
-        if known is None or wanted.srgb or wanted.channels:
+        if known is None or not (reach.everything or known.place in reach.places):
+            return None
+        if wanted.srgb or wanted.channels:
             return self._rendered.get(wanted)
         image, pieces = pyramid_of(known, wanted).tile(
             wanted.level, wanted.column, wanted.row, wanted.plane, wanted.path
         )
         if len(pieces) != 1 or not self._plain.get(image.sop_uid):
             return self._rendered.get(wanted)
-        opened = self._archive.retrieve.at_hand(WHOLE, known.study_uid, wanted.series_uid, pieces[0].sop_uid)
+        opened = self._archive.retrieve.at_hand(reach, known.study_uid, wanted.series_uid, pieces[0].sop_uid)
         data = None if opened is None else opened.frame_now(pieces[0].frame)
         return None if data is None else for_browsers(bytes(data), image.photometric)
 
@@ -185,9 +223,9 @@ class Tiles:
         known = self._slides.fresh(wanted.series_uid)
         return known is not None and known.version == wanted.version
 
-    def get(self, wanted: Wanted) -> bytes:
+    def get(self, reach: Reach, wanted: Wanted) -> bytes:
         """A JPEG of one whole tile, padding included. Raises: NotFound, Gone, Unsupported."""
-        known = self._slides.get(wanted.series_uid)
+        known = self._slides.get(reach, wanted.series_uid)
         pyramid = pyramid_of(known, wanted)
         if wanted.channels:
             found = self._rendered.get(wanted)

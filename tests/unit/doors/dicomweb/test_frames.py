@@ -15,6 +15,7 @@ from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.base.ids import uid_from
 from lamelle.doors.dicomweb.frames import FramesFastPath
 from lamelle.testing.archives import SetClock, stored
+from lamelle.testing.guarded import open_to_all
 from lamelle.testing.instances import slide
 
 TILES = [b"\xff\xd8" + bytes([n]) * 700 + b"\xff\xd9" for n in range(3)]
@@ -41,7 +42,7 @@ def get(archive: Archive, *numbers: int) -> list[tuple[int, bytes]]:
         found.append((message["status"], b"") if "status" in message else (found.pop()[0], bytes(message["body"])))
 
     async def ask() -> None:
-        app = FramesFastPath(behind, archive)
+        app = open_to_all(FramesFastPath(behind, archive))
         for number in numbers:
             headers = [(b"accept", b"image/jpeg")]
             scope = {"type": "http", "method": "GET", "path": f"{path}/{number}", "query_string": b""}

@@ -22,6 +22,7 @@ from lamelle.doors.web.tiles import TilesFastPath
 from lamelle.testing import instances, pictures
 from lamelle.testing.archives import SetClock, store, stored
 from lamelle.testing.browser import client
+from lamelle.testing.guarded import open_to_all
 from lamelle.testing.pictures import SlideShape
 
 SERIES = uid_from("series", "biopsy", "a")
@@ -38,7 +39,7 @@ def opened(folder: Path) -> Archive:
 
 def asked(archive: Archive, settings: WebSettings | None = None) -> Ask:
     app = Starlette(routes=[Mount("/api", api(archive, settings or WebSettings()))])
-    return client(TilesFastPath(app, archive))
+    return client(open_to_all(TilesFastPath(app, archive)))
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +152,7 @@ def test_a_tile_in_srgb_is_rendered(ask: Ask) -> None:
         ("levels/0/tiles/0/0?pyramid=1", 404, "no_such_tile"),
         ("levels/x/tiles/0/0", 400, "bad_tile"),
         ("levels/0/tiles/0/-1", 400, "bad_tile"),
-        ("levels/0/tiles/0", 400, "bad_tile"),
+        ("levels/0/tiles/0", 404, "no_such_page"),
     ],
 )
 def test_tiles_that_are_not_there(ask: Ask, tile: str, status: int, code: str) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from lamelle.access.model import Reach
 from lamelle.doors.web.pages import pages
 from lamelle.testing.browser import client as client_of
+from lamelle.testing.guarded import open_to_all
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def client(tmp_path: Path) -> Any:
     (static / "assets" / "main-1a2b.js.br").write_bytes(b"brotli")
     (static / "icon.svg").write_text("<svg/>")
     (tmp_path / "secret.json").write_text("{}")
-    return client_of(pages(static=static))
+    return client_of(open_to_all(pages(static=static)))
 
 
 @pytest.mark.parametrize("address", ["/", "/studies/1.2.3", "/slides/1.2.3?x=1", "/index.html"])
@@ -71,11 +73,11 @@ def test_the_page_of_a_slide_finds_it_in_itself(tmp_path: Path) -> None:
     (tmp_path / "chunks.json").write_text('{"src/scene/scene.ts": {"file": "assets/scene-1.js", "imports": ["_a.js"]}}')
     asked: list[str] = []
 
-    def bring(uid: str) -> str:
+    def bring(reach: Reach, uid: str) -> str:
         asked.append(uid)
         return '{"container": "</script><b>"}' if uid == "1.2.3" else ""
 
-    client = client_of(pages(bring, tmp_path))
+    client = client_of(open_to_all(pages(bring, tmp_path)))
     text = client("/slides/1.2.3").text
     assert '<link rel="preload" as="script" crossorigin href="/assets/scene-1.js"' in text
     found = re.search(r'<script type="application/json" id="first">(.*?)</script>', text)
@@ -90,4 +92,4 @@ def test_pages_are_only_read(client: Any) -> None:
 
 
 def test_a_viewer_that_is_not_built_says_so(tmp_path: Path) -> None:
-    assert client_of(pages(static=tmp_path))("/").status_code == 503
+    assert client_of(open_to_all(pages(static=tmp_path)))("/").status_code == 503

@@ -1,0 +1,110 @@
+"""Who asks, read once in a while from sessions and tokens: what is remembered is at most `fresh_s` old."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from lamelle.access import decide
+from lamelle.access.model import NOTHING, Action, Actor, Caller, Purpose, Reach
+from lamelle.doors.guard.credentials import NONE, Credential
+
+Identify = Callable[[Credential], Caller | None]
+"""Who a credential belongs to; None for nobody: unknown, run out, revoked, or its owner switched off. May wait."""
+
+LOCAL: Final = Caller(Actor(0, "local", kind="system"), Purpose.CARE)
+"""Everyone, where nobody signs in."""
+MOST_KNOWN: Final = 4096
+MOST_SEEN: Final = 4096
+AGAIN_S: Final = 15 * 60.0
+"""After this long a study that is still looked at is entered again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a credential is worth."""
+
+    caller: Caller | None
+    until_s: float
+    reach: Reach
+    """What the caller may view."""
+    seen: dict[str, float]
+    """What was entered of the caller as seen, and until when that holds."""
+
+
+class Callers:
+    """The credentials of late; any number of threads may ask."""
+
+    def __init__(
+        self,
+        identify: Identify | None,
+        fresh_s: float,
+        now_s: Callable[[], float] = time.monotonic,
+        *,
+        noting: bool = True,
+    ) -> None:
+        """Without `identify` nobody signs in, and everyone is LOCAL; `noting`: whether the ledger is told anything."""
+        self._noting = noting
+        self._identify, self._fresh_s, self._now_s = identify, fresh_s, now_s
+        self._known: OrderedDict[Credential, Known] = OrderedDict()
+        self._seen: OrderedDict[tuple[int, str, str], dict[str, float]] = OrderedDict()
+        self._strangers: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._without = self._made(LOCAL if identify is None else None, float("inf"))
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether anybody has to sign in."""
+        return self._identify is not None
+
+    def at_hand(self, credential: Credential) -> Known | None:
+        """What is known of it without waiting; None: `read` it in a thread."""
+        if self._identify is None or credential is NONE or not credential.kind:
+            return self._without
+        found = self._known.get(credential)
+        return None if found is None or found.until_s < self._now_s() else found
+
+    def read(self, credential: Credential) -> Known:
+        """Ask sessions and tokens. Raises: Unavailable."""
+        if self._identify is None:
+            return self._without
+        asked_s = self._now_s()
+        found = self._made(self._identify(credential), asked_s + self._fresh_s)
+        with self._lock:
+            self._known[credential] = found
+            self._known.move_to_end(credential)
+            while len(self._known) > MOST_KNOWN:
+                self._known.popitem(last=False)
+        return found
+
+    def forget(self, credential: Credential) -> None:
+        """Read it anew next time: it was revoked, or belongs to somebody else now."""
+        with self._lock:
+            self._known.pop(credential, None)
+
+    def is_new(self, known: Known, what: str) -> bool:
+        """Whether the caller has to be entered as seeing this: not for a quarter of an hour, and now remembered."""
+        now_s = self._now_s()
+        if known.seen.get(what, 0.0) > now_s:
+            return False
+        if len(known.seen) >= MOST_SEEN:
+            known.seen.clear()
+        known.seen[what] = now_s + AGAIN_S
+        return True
+
+    def was_seen(self, known: Known, what: str) -> bool:
+        """Whether the caller is entered as seeing this, or need not be."""
+        return not self._noting or known.seen.get(what, 0.0) > self._now_s()
+
+    def _made(self, caller: Caller | None, until_s: float) -> Known:
+        if caller is None:
+            return Known(None, until_s, NOTHING, self._strangers)
+        key = (caller.actor.id, caller.session, caller.purpose.value)
+        with self._lock:
+            seen = self._seen.setdefault(key, {})
+            self._seen.move_to_end(key)
+            while len(self._seen) > MOST_KNOWN:
+                self._seen.popitem(last=False)
+        return Known(caller, until_s, decide.reach(caller.actor, Action.VIEW, caller.purpose), seen)

@@ -1,0 +1,77 @@
+"""The table of every HTTP route of the installation: who may call it, and what the ledger is told.
+
+A route that has no line here does not start. How far a caller reaches is not here but in access.decide.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from lamelle.doors.guard.rules import (
+    DELETE,
+    LABEL,
+    METRICS,
+    OPEN,
+    OPERATE,
+    PREVIEW,
+    RETRIEVE,
+    SAVE,
+    SEARCH,
+    SIGNED_IN,
+    STORE,
+    VIEW,
+    Rule,
+)
+
+_STUDY: Final = "/studies/{study}"
+_SERIES: Final = "/studies/{study}/series/{series}"
+_INSTANCE: Final = "/studies/{study}/series/{series}/instances/{instance}"
+
+DICOMWEB: Final[Mapping[str, Rule]] = {
+    "OPTIONS /": OPEN,
+    "GET /studies": SEARCH,
+    "GET /series": SEARCH,
+    "GET /instances": SEARCH,
+    "GET /studies/{study}/series": SEARCH,
+    "GET /studies/{study}/instances": SEARCH,
+    "GET /studies/{study}/series/{series}/instances": SEARCH,
+    "POST /studies": STORE,
+    "POST /studies/{study}": STORE,
+    # What a viewer draws is viewed; whole files leave with all that is in them.
+    **{f"GET {level}": RETRIEVE for level in (_STUDY, _SERIES, _INSTANCE)},
+    **{
+        f"GET {level}/{what}": VIEW
+        for level in (_STUDY, _SERIES, _INSTANCE)
+        for what in ("metadata", "bulkdata", "pixeldata", "rendered")
+    },
+    **{f"GET {level}/thumbnail": PREVIEW for level in (_STUDY, _SERIES, _INSTANCE)},
+    f"GET {_INSTANCE}/bulkdata/{{path:path}}": VIEW,
+    f"GET {_INSTANCE}/frames/{{frames}}": VIEW,
+    f"GET {_INSTANCE}/frames/{{frames}}/rendered": VIEW,
+    f"GET {_INSTANCE}/frames/{{frames}}/thumbnail": PREVIEW,
+    **{f"DELETE {level}": DELETE for level in (_STUDY, _SERIES, _INSTANCE)},
+}
+"""Below the prefix of DICOMweb, which is a setting."""
+
+PAGES: Final[Mapping[str, Rule]] = {
+    "GET /health": OPEN,
+    "GET /metrics": METRICS,
+    "GET /*": OPEN,
+    "GET /api/openapi.json": OPEN,
+    "GET /api/session": OPEN,
+    "GET /api/roles": SIGNED_IN,
+    "GET /api/studies": SEARCH,
+    "GET /api/studies/{study_uid}": VIEW,
+    "GET /api/slides/{series_uid}": VIEW,
+    "GET /api/slides/{series_uid}/{image}": LABEL,
+    "GET /api/slides/{series_uid}/levels/{level}/tiles/{column}/{row}": VIEW,
+    "GET /api/series/{series_uid}/thumbnail": PREVIEW,
+    "GET /api/series/{series_uid}/stack": VIEW,
+    "GET /api/series/{series_uid}/file": SAVE,
+    "GET /api/imports": OPERATE,
+}
+
+
+def table(prefix: str) -> dict[str, Rule]:
+    """`METHOD template` to its rule; `prefix` is where DICOMweb is mounted."""
+    below = (line.partition(" ") for line in DICOMWEB)
+    return {f"{method} {prefix}{path}": DICOMWEB[f"{method} {path}"] for method, _, path in below} | dict(PAGES)
