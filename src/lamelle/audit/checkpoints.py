@@ -3,6 +3,7 @@
 A checkpoint tells what no chain can: that the end was not cut off, and that nobody without the key chained it anew.
 """
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -51,9 +52,10 @@ class Checkpoint:
 
 
 def read(line: str | bytes) -> Checkpoint | None:
-    """A checkpoint from its line; None for a line that is none."""
+    """A checkpoint from its line, as it stands in the file or in an export; None for a line that is none."""
     try:
         found = json.loads(line)
+        found = found.get("checkpoint", found)
         at = datetime.fromisoformat(found.pop("at"))
         made = Checkpoint(**found, at=at)
         return made if isinstance(made.serial, int) and isinstance(made.number, int) and at.tzinfo else None
@@ -92,15 +94,16 @@ def sign(conn: sa.Connection, before: Checkpoint | None, number: int, link: str,
 
 def append(db: Database, folder: Path) -> None:
     """Bring the file beside up to the database; what a killed process left out is made good."""
-    path = folder / FILE
-    known = _last_serial(path)
     with db.read() as conn:
-        missing = list(_after(conn, known))
-    if not missing:
+        newest = last(conn)
+    if newest is None or _last_serial(folder / FILE) >= newest.serial:
         return
     make_durably(folder)
-    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(folder / FILE, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        with db.read() as conn:
+            missing = list(_after(conn, _last_serial(folder / FILE)))
         size = os.fstat(fd).st_size
         broken = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
         text = "".join(f"{one.line()}\n" for one in missing)

@@ -36,7 +36,7 @@ class Piece:
 
 def waiting(folder: Path, taken: Mapping[str, int]) -> bool:
     """Whether any journal holds more than was taken."""
-    return any(path.stat().st_size > taken.get(path.name, 0) for path in _journals(folder))
+    return any(_size(path) > taken.get(path.name, 0) for path in _journals(folder))
 
 
 def pieces(folder: Path, taken: Mapping[str, int]) -> Iterator[Piece]:
@@ -44,9 +44,7 @@ def pieces(folder: Path, taken: Mapping[str, int]) -> Iterator[Piece]:
     for path in _journals(folder):
         done = taken.get(path.name, 0)
         dead = _is_left(path)  # asked first: nobody writes to it after that
-        with path.open("rb") as file:
-            file.seek(done)
-            data = file.read(PIECE_BYTES)
+        data = _read(path, done)
         end = data.rfind(b"\n") + 1
         if not end and (dead or len(data) == PIECE_BYTES):
             end = len(data)  # cut off in the middle of a line: what it told of was never answered
@@ -71,8 +69,8 @@ def remove(folder: Path, taken: Mapping[str, int]) -> list[str]:
     """Remove the journals of dead processes that were taken whole; their names."""
     gone = []
     for path in _journals(folder):
-        if _is_left(path) and path.stat().st_size <= taken.get(path.name, 0):
-            path.unlink()
+        if _is_left(path) and _size(path) <= taken.get(path.name, 0):
+            path.unlink(missing_ok=True)
             gone.append(path.name)
     return gone
 
@@ -84,9 +82,26 @@ def _journals(folder: Path) -> list[Path]:
     return []
 
 
+def _size(path: Path) -> int:
+    with suppress(FileNotFoundError):  # another sealer removed it
+        return path.stat().st_size
+    return 0
+
+
+def _read(path: Path, start: int) -> bytes:
+    with suppress(FileNotFoundError):
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read(PIECE_BYTES)
+    return b""
+
+
 def _is_left(path: Path) -> bool:
     """Whether its writer is dead or went on to another file."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

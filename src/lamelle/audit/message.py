@@ -80,12 +80,12 @@ def _participants(root: Element, entry: Entry, source: str) -> None:
         person.set("AlternativeUserID", _xml(entry.session))
     if entry.address:
         person.set("NetworkAccessPointID", _xml(entry.address))
-        person.set("NetworkAccessPointTypeCode", "2" if _is_address(entry.address) else "1")
+        person.set("NetworkAccessPointTypeCode", "2" if is_address(entry.address) else "1")
     node = SubElement(root, "ActiveParticipant", UserID=source, UserIsRequestor="false")
     node.append(_code("RoleIDCode", APPLICATION_ROLE))
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
     return ":" in text or text.replace(".", "").isdigit()
 
 
@@ -104,17 +104,28 @@ def _objects(root: Element, number: int, entry: Entry) -> None:
         query = _object(root, f"ledger:{number}", SYSTEM_OBJECT, QUERY_ROLE)
         query.append(_code("ParticipantObjectIDTypeCode", URI, RFC_3881))
         SubElement(query, "ParticipantObjectQuery").text = _base64(json.dumps(entry.detail, sort_keys=True))
-    if event.id == LOG_USED:
-        log = _object(root, f"ledger:{number}", SYSTEM_OBJECT, SECURITY_RESOURCE_ROLE)
-        log.append(_code("ParticipantObjectIDTypeCode", URI, RFC_3881))
-        _name(log, "Security Audit Log")
     if entry.subject:
-        whom = event.kind in PEOPLE
-        role = SECURITY_USER_ROLE if whom else SECURITY_RESOURCE_ROLE
-        subject = _object(root, entry.subject, PERSON if whom else SYSTEM_OBJECT, role)
-        subject.append(_code("ParticipantObjectIDTypeCode", USER_ID if whom else URI, RFC_3881))
+        kind, role = of_subject(entry)
+        subject = _object(root, entry.subject, kind, role)
+        subject.append(_code("ParticipantObjectIDTypeCode", USER_ID if kind == PERSON else URI, RFC_3881))
         _name(subject, entry.subject)
     _details(root, number, entry)
+
+
+def of_subject(entry: Entry) -> tuple[str, str]:
+    """ParticipantObjectTypeCode and role of what was acted on: a person, or a thing."""
+    person = EVENTS[entry.action].kind in PEOPLE
+    return (PERSON, SECURITY_USER_ROLE) if person else (SYSTEM_OBJECT, SECURITY_RESOURCE_ROLE)
+
+
+def details(entry: Entry) -> dict[str, str]:
+    """What has no place of its own in the schema."""
+    told = {name: getattr(entry, name) for name in ("purpose", "reason", "place", "actor_id", "detail")}
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        for name, value in told.items()
+        if value
+    }
 
 
 def _object(root: Element, identifier: str, kind: str, role: str) -> Element:
@@ -132,15 +143,12 @@ def _name(element: Element, name: str) -> None:
 
 
 def _details(root: Element, number: int, entry: Entry) -> None:
-    """What has no place of its own in the schema stands with an object that is the entry itself."""
+    """The entry itself is the object that these stand with."""
     element = _object(root, f"ledger:{number}", SYSTEM_OBJECT, SECURITY_RESOURCE_ROLE)
     element.append(_code("ParticipantObjectIDTypeCode", URI, RFC_3881))
-    _name(element, "Ledger entry")
-    told = {name: getattr(entry, name) for name in ("purpose", "reason", "place", "actor_id", "detail")}
-    for kind, value in told.items():
-        if value:
-            text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-            SubElement(element, "ParticipantObjectDetail", type=kind, value=_base64(text))
+    _name(element, "Security Audit Log" if EVENTS[entry.action].id == LOG_USED else "Ledger entry")
+    for kind, text in details(entry).items():
+        SubElement(element, "ParticipantObjectDetail", type=kind, value=_base64(text))
 
 
 def _base64(text: str) -> str:

@@ -164,6 +164,7 @@ LONGEST: Final = 1000
 """Characters of a text that are kept: what a stranger sends must not fill the ledger."""
 LONGEST_DETAIL: Final = 8000
 """Of all details together, as JSON."""
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def line(entry: Entry, now: datetime) -> str:
@@ -173,7 +174,7 @@ def line(entry: Entry, now: datetime) -> str:
     """
     kept: dict[str, Any] = {name: _clean(text) for name in TEXTS if (text := getattr(entry, name)) or name == "actor"}
     kept.update({name: number for name in NUMBERS if (number := getattr(entry, name))})
-    kept["at"] = (entry.at or now).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    kept["at"] = f"{(entry.at or now).astimezone(UTC).isoformat(timespec='microseconds')[:26]}Z"
     if entry.detail:
         kept["detail"] = _detail(entry.detail)
     return canonical(kept)
@@ -181,7 +182,7 @@ def line(entry: Entry, now: datetime) -> str:
 
 def canonical(value: Any) -> str:
     """One text for one JSON value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def _clean(text: str) -> str:

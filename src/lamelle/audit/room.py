@@ -1,9 +1,10 @@
 """The audit room as doors, jobs and commands are given it."""
 
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from lamelle.audit import keys, ledger
+from lamelle.audit import checkpoints, keys, ledger
 from lamelle.audit.checkpoints import Rhythm
 from lamelle.audit.keys import Key
 from lamelle.audit.model import Entry
@@ -30,6 +31,16 @@ class Audit:
     def trusted(self) -> frozenset[str]:
         """Public keys whose checkpoints are believed."""
         return frozenset((self.key.id, *self.settings.former_keys))
+
+    @property
+    def source(self) -> str:
+        """What this node is called in messages."""
+        return self.settings.source or socket.gethostname()
+
+    @property
+    def checkpoint_file(self) -> Path:
+        """Where checkpoints stand beside the database."""
+        return self.folder / checkpoints.FILE
 
     def record(self, entry: Entry) -> None:
         """Enter something that no other transaction does."""

@@ -62,14 +62,16 @@ def count(conn: sa.Connection, wanted: Wanted, *, most: int) -> int:
 def walk(db: Database, wanted: Wanted) -> Iterator[Found]:
     """All of them as they were entered, in memory of one size; each page is a view of its own."""
     number = 0
-    while True:
-        query = _such(wanted).where(ledger.c.number > number).order_by(ledger.c.number).limit(PAGE)
-        with db.read() as conn:
-            found = [_found(row) for row in conn.execute(query)]
-        if not found:
-            return
+    while found := next_after(db, wanted, number, PAGE):
         yield from found
         number = found[-1].number
+
+
+def next_after(db: Database, wanted: Wanted, number: int, limit: int) -> list[Found]:
+    """The next ones after the entry `number`, as they were entered."""
+    query = _such(wanted).where(ledger.c.number > number).order_by(ledger.c.number).limit(limit)
+    with db.read() as conn:
+        return [_found(row) for row in conn.execute(query)]
 
 
 def _such(wanted: Wanted) -> sa.Select[tuple[int, str, str]]:

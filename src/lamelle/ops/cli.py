@@ -16,6 +16,7 @@ from rich.table import Table
 from lamelle import __version__
 from lamelle.base.errors import Invalid, LamelleError, NotFound
 from lamelle.ops import config, signals
+from lamelle.ops.auditing import audit
 from lamelle.ops.config import Settings
 from lamelle.ops.options import Data, File, settings_of
 from lamelle.ops.peers import dicom
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
 
 worklist = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Slides to be scanned (Modality Worklist).")
+app.add_typer(audit, name="audit")
 app.add_typer(dicom, name="dicom")
 app.add_typer(worklist, name="worklist")
 

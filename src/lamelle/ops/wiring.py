@@ -26,6 +26,7 @@ from lamelle.access.model import WHOLE
 from lamelle.archive import commitment, forwarding, lifecycle, query, thumbnails
 from lamelle.archive.query import Level, Match, Query
 from lamelle.archive.store import Archive
+from lamelle.audit import syslog
 from lamelle.audit.journal import Journal
 from lamelle.audit.model import Entry
 from lamelle.audit.room import Audit
@@ -290,6 +291,7 @@ def loops(archive: Archive, settings: Settings, stop: threading.Event) -> list[C
         *(partial(sender.run_forever, stop) for sender in senders),
         lambda: relay(archive, subscriptions(settings), settings.jobs.poll_s, stop),
         lambda: seal(audit(archive, settings), stop),
+        lambda: syslog.send_forever(audit(archive, settings), stop),
         watcher.run_forever,
     ]
 
