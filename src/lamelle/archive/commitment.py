@@ -7,11 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum
+from typing import Any
 
 import sqlalchemy as sa
 
+from lamelle.access.model import Reach
+from lamelle.archive import within
 from lamelle.archive.blobs import BlobStore
-from lamelle.archive.catalogue import instance
+from lamelle.archive.catalogue import instance, study
 from lamelle.archive.model import instance_key
 from lamelle.base import jobs
 from lamelle.base.clock import Clock
@@ -120,17 +123,23 @@ def take(db: Database, clock: Clock, number: int) -> bool:
         return conn.execute(mine.returning(commitment.c.id)).first() is not None
 
 
-def check(db: Database, blobs: BlobStore, number: int) -> Report:
+def requester(db: Database, number: int) -> str:
+    """Who asks. Raises: NotFound no_such_commitment."""
+    with db.read() as conn:
+        return str(_row(conn, number).requester)
+
+
+def check(db: Database, clock: Clock, blobs: BlobStore, reach: Reach, number: int) -> Report:
     """What holds now of a request: an instance is promised when it is catalogued and its bytes are all there.
+
+    One of a study out of the requester's `reach` is as none. Labels are promised to whoever stored them.
 
     Raises: NotFound no_such_commitment; Unavailable when it cannot be told.
     """
     with db.read() as conn:
-        row = conn.execute(sa.select(commitment).where(commitment.c.id == number)).first()
-        if row is None:
-            raise NotFound("no_such_commitment", f"there is no request for commitment {number}")
+        row = _row(conn, number)
         references = list(_items(conn, number))
-        kept = {} if row.duplicate else _kept(conn, [one.sop_uid for one in references])
+        kept = {} if row.duplicate else _kept(conn, within.one(reach, clock.now()), [one.sop_uid for one in references])
     if row.duplicate:
         failed = tuple((one, Reason.DUPLICATE_TRANSACTION) for one in references)
         return Report(row.transaction_uid, row.requester, (), failed)
@@ -195,10 +204,20 @@ def _items(conn: sa.Connection, number: int) -> Iterator[Reference]:
     return (Reference(row.sop_class, row.sop_uid) for row in conn.execute(query))
 
 
-def _kept(conn: sa.Connection, uids: Sequence[str]) -> dict[str, tuple[str, str, int]]:
-    """(SOP class, digest, size) of those instances that the catalogue has."""
+def _row(conn: sa.Connection, number: int) -> sa.Row[Any]:
+    row = conn.execute(sa.select(commitment).where(commitment.c.id == number)).first()
+    if row is None:
+        raise NotFound("no_such_commitment", f"there is no request for commitment {number}")
+    return row
+
+
+def _kept(
+    conn: sa.Connection, reached: Sequence[sa.ColumnElement[bool]], uids: Sequence[str]
+) -> dict[str, tuple[str, str, int]]:
+    """(SOP class, digest, size) of those instances that the catalogue has within reach."""
     found: dict[str, tuple[str, str, int]] = {}
     query = sa.select(instance.c.uid, instance.c.sop_class, instance.c.digest, instance.c.size)
+    query = query.join(study, study.c.id == instance.c.study_id).where(*reached)
     for chunk in _chunks(uids):
         for row in conn.execute(query.where(instance.c.uid.in_(chunk))):
             found[row.uid] = (row.sop_class, row.digest, row.size)

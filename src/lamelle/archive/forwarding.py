@@ -10,7 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lamelle.archive.catalogue import instance
+from lamelle.access.model import Reach
+from lamelle.archive import within
+from lamelle.archive.catalogue import instance, study
 from lamelle.archive.filing import Record
 from lamelle.archive.model import Origin
 from lamelle.archive.settings import ForwardRule
@@ -45,7 +47,7 @@ sa.Index("ix_outgoing_todo", outgoing.c.destination, outgoing.c.id, sqlite_where
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One instance to be sent; `instance_id` None: it was deleted."""
+    """One instance to be sent; `instance_id` None: it was deleted, or is none of the destination's."""
 
     id: int
     sop_uid: str
@@ -101,11 +103,13 @@ def ask(conn: sa.Connection, destination: str, run_at: datetime, failures: int =
     jobs.enqueue(conn, JOB, payload, key=f"{JOB}:{destination}", run_at=run_at)
 
 
-def due(db: Database, clock: Clock, destination: str, limit: int, after: int = 0) -> list[Waiting]:
-    """What waits for a destination, the oldest first, from the row after `after` on."""
+def due(db: Database, clock: Clock, reach: Reach, destination: str, limit: int, after: int = 0) -> list[Waiting]:
+    """What waits for a destination of that `reach`, the oldest first, from the row after `after` on."""
+    here = (*within.one(reach, clock.now()), *within.shown(reach))
+    kept = sa.select(instance.c.id).join(study, study.c.id == instance.c.study_id).where(*here)
+    kept = kept.where(instance.c.uid == outgoing.c.sop_uid).correlate(outgoing)
     query = (
-        sa.select(outgoing.c.id, outgoing.c.sop_uid, instance.c.id.label("instance_id"))
-        .outerjoin(instance, instance.c.uid == outgoing.c.sop_uid)
+        sa.select(outgoing.c.id, outgoing.c.sop_uid, kept.scalar_subquery().label("instance_id"))
         .where(outgoing.c.destination == destination, _TODO, outgoing.c.id > after, outgoing.c.run_at <= clock.now())
         .order_by(outgoing.c.id)
         .limit(limit)

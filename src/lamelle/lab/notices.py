@@ -11,7 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lamelle.access.model import WHOLE
+from lamelle.access.model import Reach
+from lamelle.archive import within
 from lamelle.archive.catalogue import study
 from lamelle.archive.retrieve import find
 from lamelle.archive.store import Archive
@@ -40,18 +41,19 @@ def unrest_s(lab: Lab, archive: Archive, study_uid: str) -> float:
     return max(0.0, float((rests - lab.clock.now()).total_seconds()))
 
 
-def compose(archive: Archive, study_uid: str, aet: str) -> tuple[str, dict[str, Any]]:
-    """What is told of a study: a UID that is the same for the same content, and the dataset.
+def compose(archive: Archive, reach: Reach, study_uid: str, aet: str) -> tuple[str, dict[str, Any]]:
+    """What is told of a study to somebody of that reach: a UID that is the same for the same content, and the dataset.
 
     Everything kept is online here, and fetched from the AE title `aet`. Raises: NotFound, Gone.
     """
     with archive.db.read() as conn:
-        refs = [ref for _, ref in find(conn, WHOLE, study_uid, None, None)]
+        refs = [ref for _, ref in find(conn, reach, study_uid, None, None)]
         linked = performed_scheduled.c
         performed = sa.select(performed_step.c.uid).join(
             performed_scheduled, linked.performed_id == performed_step.c.id
         )
-        named = performed.where(linked.study_uid == study_uid).distinct().order_by(performed_step.c.uid)
+        here = within.placed(reach, performed_step.c.place)
+        named = performed.where(linked.study_uid == study_uid, *here).distinct().order_by(performed_step.c.uid)
         steps = list(conn.execute(named).scalars())
     refs.sort(key=lambda ref: (ref.series_uid, ref.sop_uid))
     series = [

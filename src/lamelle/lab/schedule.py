@@ -12,7 +12,9 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from lamelle.archive import facts
+from lamelle.access import places
+from lamelle.access.model import Reach
+from lamelle.archive import facts, within
 from lamelle.archive.matching import Between, Criterion, Equal, Pattern
 from lamelle.base import events
 from lamelle.base.db import insert
@@ -43,8 +45,8 @@ class Entry:
     containers: tuple[str, ...]
 
 
-def put(lab: Lab, items: Sequence[Item]) -> list[Outcome]:
-    """Keep these items, all or none; what became of each. Those past their time go.
+def put(lab: Lab, place: int, items: Sequence[Item]) -> list[Outcome]:
+    """Keep these items of a place, all or none; what became of each. Those past their time go.
 
     Raises: Invalid("worklist_item_past").
     """
@@ -55,17 +57,17 @@ def put(lab: Lab, items: Sequence[Item]) -> list[Outcome]:
             raise Invalid("worklist_item_past", f"the step's start is more than {days} days ago (lab.keep_days)")
     with lab.db.write() as conn:
         conn.execute(sa.delete(scheduled_step).where(scheduled_step.c.start_date < oldest))
-        return [_put(lab, conn, item) for item in items]
+        return [_put(lab, conn, place, item) for item in items]
 
 
-def _put(lab: Lab, conn: sa.Connection, item: Item) -> Outcome:
+def _put(lab: Lab, conn: sa.Connection, place: int, item: Item) -> Outcome:
     now = lab.clock.now()
-    this = sa.select(scheduled_step.c.json).where(_is(item.study_uid, item.step_id))
-    known = conn.execute(this).scalar_one_or_none()
+    this = sa.select(scheduled_step.c.json, scheduled_step.c.place).where(_is(item.study_uid, item.step_id))
+    known = conn.execute(this).one_or_none()
     text = json.dumps(item.dataset, ensure_ascii=False, sort_keys=True)
-    if known == text:
+    if known is not None and tuple(known) == (text, place):
         return "same"
-    values = _columns(item) | {"json": text, "updated_at": now}
+    values = _columns(item) | {"json": text, "place": place, "updated_at": now}
     adding = insert(conn, scheduled_step).values(**values, status=item.status, created_at=now)
     adding = adding.on_conflict_do_update(index_elements=["study_uid", "step_id"], set_=values)
     number = conn.execute(adding.returning(scheduled_step.c.id)).scalar_one()
@@ -129,12 +131,13 @@ def entries(lab: Lab) -> Iterator[Entry]:
 ORDER = (scheduled_step.c.start_date, scheduled_step.c.start_time, scheduled_step.c.id)
 
 
-def find(lab: Lab, asked: Sequence[Key]) -> list[Dataset]:
-    """Items that match, whole, by their start; those that are completed only when their status is asked for.
+def find(lab: Lab, reach: Reach, asked: Sequence[Key]) -> list[Dataset]:
+    """Items within reach that match, whole, by their start; completed ones only when their status is asked for.
 
     Raises: TooLarge("worklist_too_long") beyond `worklist_limit`.
     """
-    where = [scheduled_step.c.start_date >= _oldest(lab), *_narrowed(asked)]
+    where = [scheduled_step.c.start_date >= _oldest(lab), *within.placed(reach, scheduled_step.c.place)]
+    where += _narrowed(asked)
     if keys.find(asked, STEPS, STATUS) is None:
         where.append(scheduled_step.c.status != COMPLETED)
     found: list[Dataset] = []
@@ -202,14 +205,16 @@ def _oldest(lab: Lab) -> str:
 def follow(conn: sa.Connection, study_uid: str, step_id: str) -> None:
     """Set an item's status by what is performed of it: started while one goes on, completed once one is.
 
-    A step that was only discontinued is as it was scheduled: the slide is still to be scanned.
+    A step that was only discontinued is as it was scheduled: the slide is still to be scanned. What another
+    establishment says of it counts for nothing.
     """
     row = conn.execute(sa.select(scheduled_step).where(_is(study_uid, step_id)).with_for_update()).first()
     if row is None:
         return
     linked = performed_scheduled.c
     said = sa.select(performed_step.c.status).join(performed_scheduled, linked.performed_id == performed_step.c.id)
-    states = set(conn.execute(said.where(linked.study_uid == study_uid, linked.step_id == step_id)).scalars())
+    ours = performed_step.c.place.in_(sorted(places.tree(conn).establishment(row.place)))
+    states = set(conn.execute(said.where(linked.study_uid == study_uid, linked.step_id == step_id, ours)).scalars())
     status = Item(json.loads(row.json)).status
     if "IN PROGRESS" in states:
         status = STARTED

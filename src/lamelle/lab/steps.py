@@ -10,7 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lamelle.archive import facts
+from lamelle.access.model import Reach
+from lamelle.archive import facts, within
 from lamelle.base import events, ids
 from lamelle.base.db import insert
 from lamelle.base.errors import Conflict, Invalid, NotFound
@@ -63,8 +64,8 @@ class Step:
     dataset: Dataset
 
 
-def create(lab: Lab, uid: str, dataset: Dataset) -> Step:
-    """Keep a new step, durably; without a `uid` it gets one.
+def create(lab: Lab, place: int, uid: str, dataset: Dataset) -> Step:
+    """Keep a new step of a place, durably; without a `uid` it gets one.
 
     Raises: Invalid("bad_step" | "bad_step_status" | "missing_attribute" | "missing_value"); Conflict("step_exists").
     """
@@ -83,6 +84,7 @@ def create(lab: Lab, uid: str, dataset: Dataset) -> Step:
             uid=uid,
             status=step.status,
             station=keys.first(dataset, "00400241"),
+            place=place,
             json=_text(step.dataset),
             created_at=now,
             updated_at=now,
@@ -98,14 +100,15 @@ def create(lab: Lab, uid: str, dataset: Dataset) -> Step:
     return step
 
 
-def update(lab: Lab, uid: str, changes: Dataset) -> tuple[Step, tuple[str, ...]]:
+def update(lab: Lab, reach: Reach, uid: str, changes: Dataset) -> tuple[Step, tuple[str, ...]]:
     """Apply what a modality says later, durably; the step, and the tags that may not change and did not.
 
-    Raises: NotFound("no_such_performed_step"); Conflict("step_ended");
+    Raises: NotFound("no_such_performed_step"), also of what is out of reach; Conflict("step_ended");
     Invalid("bad_step_status" | "missing_attribute" | "missing_value").
     """
     with lab.db.write() as conn:
-        this = sa.select(performed_step).where(performed_step.c.uid == uid)
+        here = within.placed(reach, performed_step.c.place)
+        this = sa.select(performed_step).where(performed_step.c.uid == uid, *here)
         row = conn.execute(this.with_for_update()).first()
         if row is None:
             raise NotFound("no_such_performed_step", f"there is no performed procedure step {uid}")

@@ -1,5 +1,7 @@
 """The tables of the laboratory; text columns hold "" for an absent value, `json` a whole DICOM JSON object.
 
+`place` is whose laboratory it is; who reaches what is decided in access.
+
 Unlike the archive's they are no index of files: `lamelle rebuild` leaves them as they are.
 """
 
@@ -23,6 +25,7 @@ scheduled_step = sa.Table(
     sa.Column("json", sa.Text, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
+    sa.Column("place", Key, nullable=False, server_default="1"),
     sa.UniqueConstraint("study_uid", "step_id"),
 )
 """One scheduled procedure step: a worklist item. `stations` holds `\\a\\b\\`, as columns of several values do."""
@@ -49,6 +52,7 @@ performed_step = sa.Table(
     sa.Column("json", sa.Text, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False),
+    sa.Column("place", Key, nullable=False, server_default="1"),
 )
 """What a modality says it does or did (MPPS)."""
 

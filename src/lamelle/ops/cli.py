@@ -128,6 +128,7 @@ def demo(
 @worklist.command(name="put")
 def worklist_put(
     files: Annotated[list[Path], typer.Argument(help="DICOM (.wl, .dcm) or DICOM JSON files.", exists=True)],
+    place: Annotated[int, typer.Option(help="Number of the place whose laboratory it is.")] = 1,
     data: Data = None,
     file: File = None,
 ) -> None:
@@ -142,7 +143,7 @@ def worklist_put(
         except LamelleError as error:
             raise Invalid(error.code, f"{path}: {error.message}") from error
     with wiring.laboratory(settings_of(data, file)) as lab:
-        outcomes = schedule.put(lab, read)
+        outcomes = schedule.put(lab, place, read)
     counts = [f"{outcomes.count(kind)} {kind}" for kind in get_args(schedule.Outcome) if kind in outcomes]
     typer.echo(", ".join(counts))
 

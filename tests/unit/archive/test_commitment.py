@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 import sqlalchemy as sa
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import commitment
 from lamelle.archive.commitment import Reason, Reference
 from lamelle.archive.model import instance_key
@@ -18,6 +19,10 @@ from lamelle.testing.instances import CT, SLIDE, instance
 
 def ref(number: int = 1, sop_class: str = CT) -> Reference:
     return Reference(sop_class, uid_from("instance", "1", "1", str(number)))
+
+
+def check(archive: Archive, number: int) -> commitment.Report:
+    return commitment.check(archive.db, archive.clock, archive.blobs, WHOLE, number)
 
 
 def ask(archive: Archive, references: Sequence[Reference], uid: str = "1.2") -> int:
@@ -36,7 +41,7 @@ def test_only_what_is_here_is_promised(archive: Archive) -> None:
     [outcome] = store(archive, instance(number=3))
     archive.blobs.delete(instance_key(outcome.digest))
     asked = [ref(1), ref(9), ref(2, SLIDE), ref(3)]
-    report = commitment.check(archive.db, archive.blobs, ask(archive, asked))
+    report = check(archive, ask(archive, asked))
     assert (report.transaction_uid, report.requester) == ("1.2", "SCANNER")
     assert report.committed == (ref(1),)
     assert report.failed == (
@@ -49,7 +54,7 @@ def test_only_what_is_here_is_promised(archive: Archive) -> None:
 def test_bytes_that_are_fewer_than_they_were_are_not_promised(archive: Archive) -> None:
     [outcome] = store(archive, instance())
     archive.blobs.put(instance_key(outcome.digest), b"short", overwrite=True)
-    [(_, reason)] = commitment.check(archive.db, archive.blobs, ask(archive, [ref()])).failed
+    [(_, reason)] = check(archive, ask(archive, [ref()])).failed
     assert reason is Reason.PROCESSING_FAILURE
 
 
@@ -66,11 +71,11 @@ def test_a_transaction_used_for_other_instances_fails_them(archive: Archive) -> 
     stored(archive, [instance()])
     first = ask(archive, [ref(1)])
     second = ask(archive, [ref(1), ref(2)])
-    report = commitment.check(archive.db, archive.blobs, second)
+    report = check(archive, second)
     assert [reason for _, reason in report.failed] == [Reason.DUPLICATE_TRANSACTION] * 2 and not report.committed
-    assert commitment.check(archive.db, archive.blobs, first).committed == (ref(1),)
+    assert check(archive, first).committed == (ref(1),)
     other = commitment.ask(archive.db, archive.clock, "OTHER", "1.2", [ref(1)])
-    assert commitment.check(archive.db, archive.blobs, other).committed == (ref(1),), "a UID of another requester"
+    assert check(archive, other).committed == (ref(1),), "a UID of another requester"
 
 
 def test_one_reporter_at_a_time(archive: Archive, clock: SetClock) -> None:
@@ -120,4 +125,4 @@ def test_answered_requests_are_forgotten_in_time(archive: Archive, clock: SetClo
     with archive.db.read() as conn:
         assert len(conn.execute(sa.select(commitment.commitment_item)).all()) == 1
     with pytest.raises(NotFound):
-        commitment.check(archive.db, archive.blobs, 99)
+        check(archive, 99)

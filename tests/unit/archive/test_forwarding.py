@@ -76,32 +76,32 @@ def test_without_rules_nothing_is_queued(archive: Archive) -> None:
 def test_a_series_makes_one_job(sending: Archive, clock: SetClock) -> None:
     uids = [store(sending, instance(number=number)) for number in (1, 2, 3)]
     assert (job_of(sending, "PACS").run_at - clock.now()).total_seconds() == 2
-    due = forwarding.due(sending.db, clock, "PACS", 2)
+    due = forwarding.due(sending.db, clock, WHOLE, "PACS", 2)
     assert [one.sop_uid for one in due] == uids[:2] and all(one.instance_id for one in due)
-    [last] = forwarding.due(sending.db, clock, "PACS", 2, after=due[-1].id)
+    [last] = forwarding.due(sending.db, clock, WHOLE, "PACS", 2, after=due[-1].id)
     assert last.sop_uid == uids[2]
 
 
 def test_what_arrived_leaves_and_what_was_refused_waits(sending: Archive, clock: SetClock) -> None:
     for number in (1, 2):
         store(sending, instance(number=number))
-    first, second = forwarding.due(sending.db, clock, "PACS", 10)
+    first, second = forwarding.due(sending.db, clock, WHOLE, "PACS", 10)
     forwarding.settle(sending.db, clock, [first.id], {second.id: "0xA700"})
-    assert forwarding.due(sending.db, clock, "PACS", 10) == []
+    assert forwarding.due(sending.db, clock, WHOLE, "PACS", 10) == []
     forget_jobs(sending)
     forwarding.go_on(sending.db, clock, "PACS", 0)
     assert (job_of(sending, "PACS").run_at - clock.now()).total_seconds() == 5
     clock.move(5)
-    assert forwarding.due(sending.db, clock, "PACS", 10) == [second]
+    assert forwarding.due(sending.db, clock, WHOLE, "PACS", 10) == [second]
     for _ in range(forwarding.ATTEMPTS - 1):
         forwarding.settle(sending.db, clock, [], {second.id: "0xA700"})
     clock.move(86400)
-    assert forwarding.due(sending.db, clock, "PACS", 10) == []
+    assert forwarding.due(sending.db, clock, WHOLE, "PACS", 10) == []
     [line] = forwarding.queue(sending.db)
     assert (line.waiting, line.dead, line.reason) == (0, 1, "0xA700")
     forget_jobs(sending)
     assert forwarding.retry(sending.db, clock, "PACS") == 1
-    assert forwarding.due(sending.db, clock, "PACS", 10) == [second] and job_of(sending, "PACS") is not None
+    assert forwarding.due(sending.db, clock, WHOLE, "PACS", 10) == [second] and job_of(sending, "PACS") is not None
 
 
 def test_a_silent_destination_costs_no_attempt(sending: Archive, clock: SetClock) -> None:
@@ -127,11 +127,11 @@ def test_an_empty_queue_needs_no_job(sending: Archive, clock: SetClock) -> None:
 def test_what_is_deleted_is_told_and_what_comes_back_goes_again(sending: Archive, clock: SetClock) -> None:
     store(sending, instance())
     lifecycle.delete(sending.db, sending.blobs, clock, WHOLE, uid_from("study", "1"))
-    [one] = forwarding.due(sending.db, clock, "PACS", 10)
+    [one] = forwarding.due(sending.db, clock, WHOLE, "PACS", 10)
     assert one.instance_id is None
     forwarding.settle(sending.db, clock, [], {one.id: "gone"})
     store(sending, instance())
-    [one] = forwarding.due(sending.db, clock, "PACS", 10)
+    [one] = forwarding.due(sending.db, clock, WHOLE, "PACS", 10)
     assert one.instance_id is not None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lamelle.access.model import FIRST_PLACE, WHOLE
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.base.errors import LamelleError, NotFound
 from lamelle.base.ids import uid_from
@@ -57,7 +58,7 @@ def test_a_study_rests_when_nothing_came_for_a_while(lab: Lab, archive: Archive,
 def test_a_notice_lists_every_instance(lab: Lab, archive: Archive) -> None:
     for series, number in (("1", 1), ("1", 2), ("2", 1)):
         store(archive, series, number)
-    uid, dataset = notices.compose(archive, STUDY, "LAMELLE")
+    uid, dataset = notices.compose(archive, WHOLE, STUDY, "LAMELLE")
     assert listed(dataset) == {
         uid_from("series", "1", series): sorted(uid_from("instance", "1", series, str(number)) for number in numbers)
         for series, numbers in (("1", (1, 2)), ("2", (1,)))
@@ -66,28 +67,28 @@ def test_a_notice_lists_every_instance(lab: Lab, archive: Archive) -> None:
     assert (one["00080054"]["Value"], one["00080056"]["Value"]) == (["LAMELLE"], ["ONLINE"])
     assert one["00081150"]["Value"] == [instances.CT]
     assert set(dataset) == {"00081111", "00081115", "0020000D"}, "nothing else is allowed (PS3.4 R.3.2.1.2)"
-    assert notices.compose(archive, STUDY, "LAMELLE")[0] == uid, "the same content is the same notice"
+    assert notices.compose(archive, WHOLE, STUDY, "LAMELLE")[0] == uid, "the same content is the same notice"
     store(archive, "2", 2)
-    assert notices.compose(archive, STUDY, "LAMELLE")[0] != uid
+    assert notices.compose(archive, WHOLE, STUDY, "LAMELLE")[0] != uid
 
 
 def test_a_notice_names_the_steps_performed_in_the_study(lab: Lab, archive: Archive) -> None:
     store(archive, "1", 1)
-    assert notices.compose(archive, STUDY, "LAMELLE")[1]["00081111"] == {"vr": "SQ"}
-    steps.create(lab, "2.25.7", begun(study_uid=STUDY))
-    [step] = items(notices.compose(archive, STUDY, "LAMELLE")[1], "00081111")
+    assert notices.compose(archive, WHOLE, STUDY, "LAMELLE")[1]["00081111"] == {"vr": "SQ"}
+    steps.create(lab, FIRST_PLACE, "2.25.7", begun(study_uid=STUDY))
+    [step] = items(notices.compose(archive, WHOLE, STUDY, "LAMELLE")[1], "00081111")
     assert step["00081155"]["Value"] == ["2.25.7"]
     assert step["00404019"] == {"vr": "SQ"}
 
 
 def test_an_unknown_study_has_no_notice(lab: Lab, archive: Archive) -> None:
     with pytest.raises(NotFound):
-        notices.compose(archive, STUDY, "LAMELLE")
+        notices.compose(archive, WHOLE, STUDY, "LAMELLE")
 
 
 def test_what_we_tell_others_can_be_told_us(lab: Lab, archive: Archive) -> None:
     store(archive, "1", 1)
-    uid, dataset = notices.compose(archive, STUDY, "OTHER")
+    uid, dataset = notices.compose(archive, WHOLE, STUDY, "OTHER")
     assert notices.receive(lab, uid, dataset, "OTHER") == uid
     assert notices.told(lab, uid) == dataset
     with pytest.raises(LamelleError) as caught:
@@ -110,7 +111,7 @@ def test_what_we_tell_others_can_be_told_us(lab: Lab, archive: Archive) -> None:
 )
 def test_what_a_notice_must_say(lab: Lab, archive: Archive, path: tuple[str, ...], code: str) -> None:
     store(archive, "1", 1)
-    _, dataset = notices.compose(archive, STUDY, "OTHER")
+    _, dataset = notices.compose(archive, WHOLE, STUDY, "OTHER")
     inner: Any = dataset
     for tag in path[:-1]:
         inner = inner[tag]["Value"][0]

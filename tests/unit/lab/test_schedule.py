@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from lamelle.access.model import FIRST_PLACE, WHOLE
 from lamelle.base.errors import Invalid, NotFound, TooLarge
 from lamelle.base.events import event
 from lamelle.lab import items, keys, schedule
@@ -16,12 +17,12 @@ from lamelle.testing.worklists import said, scheduled
 
 
 def put(lab: Lab, *datasets: dict[str, Any]) -> list[str]:
-    return list(schedule.put(lab, [item for dataset in datasets for item in items.check(dataset)]))
+    return list(schedule.put(lab, FIRST_PLACE, [item for dataset in datasets for item in items.check(dataset)]))
 
 
 def found(lab: Lab, **asked: Any) -> list[str]:
     """The step IDs that match."""
-    return [items.Item(dataset).step_id for dataset in schedule.find(lab, keys.parse(said(**asked)))]
+    return [items.Item(dataset).step_id for dataset in schedule.find(lab, WHOLE, keys.parse(said(**asked)))]
 
 
 def of_step(lab: Lab, **asked: Any) -> list[str]:
@@ -37,7 +38,7 @@ def test_what_is_put_is_found_in_order_of_its_start(lab: Lab) -> None:
     assert put(lab, late, early, first) == ["new", "new", "new"]
     assert found(lab) == ["C", "A", "B"]
     asked = said(ScheduledProcedureStepSequence=[said(ScheduledProcedureStepID="A")])
-    [dataset] = schedule.find(lab, keys.parse(asked))
+    [dataset] = schedule.find(lab, WHOLE, keys.parse(asked))
     assert dataset["00100010"]["Value"] == [{"Alphabetic": "Dupont^Hélène"}]
 
 
@@ -104,7 +105,7 @@ def test_an_index_never_leaves_out_what_matches(lab: Lab) -> None:
     names = ["A", "A-1", "B?", "Ébène", "a", "AA"]
     put(lab, *(scheduled(f"S{number}", container=name) for number, name in enumerate(names[:5])))
     for asked in ("A", "A*", "*", "?", "A?1", "Éb*", "B?", "a*", "É*"):
-        kept = [dict(dataset) for dataset in schedule.find(lab, ())]
+        kept = [dict(dataset) for dataset in schedule.find(lab, WHOLE, ())]
         specimens = [said(ContainerIdentifier=asked)]
         want = keys.parse(said(ScheduledProcedureStepSequence=[said(ScheduledSpecimenSequence=specimens)]))
         slow = [items.Item(dataset).step_id for dataset in kept if keys.matches(want, dataset)]

@@ -7,13 +7,14 @@ Source: PS3.4 J.3.
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lamelle.access.model import Action
 from lamelle.archive import commitment
 from lamelle.archive.commitment import Reference, Report
 from lamelle.base.errors import Invalid, LamelleError, NotFound, Unavailable, Unsupported
 from lamelle.base.telemetry import Counter, log
 from lamelle.dicom import json
 from lamelle.doors.dimse import association as associations
-from lamelle.doors.dimse import datasets
+from lamelle.doors.dimse import datasets, visits
 from lamelle.doors.dimse.association import Aborted, Association, Context, Message, Proposal
 from lamelle.doors.dimse.commands import N_EVENT_REPORT, Command, Status
 from lamelle.doors.dimse.node import TEXT, Node
@@ -90,7 +91,7 @@ def deliver(node: Node, payload: Mapping[str, Any]) -> None:
     if not commitment.take(db, clock, number):
         return
     try:
-        requester = commitment.check(db, node.archive.blobs, number).requester
+        requester = commitment.requester(db, number)
         peer = node.settings.peer(requester)
         if peer is None:
             raise NotFound("unknown_peer", f"no address is known of {requester}")
@@ -99,6 +100,7 @@ def deliver(node: Node, payload: Mapping[str, Any]) -> None:
             context = next(iter(association.contexts.values()), None)
             if context is None:
                 raise Unavailable("peer_refuses", f"{requester} does not take reports of storage commitment")
+            association.visit = visits.of(db, node.journal.note, requester, peer)
             _report(node, association, context, number)
     except LamelleError as error:
         log("dimse.commitment_later", level="warning", code=error.code)
@@ -107,7 +109,8 @@ def deliver(node: Node, payload: Mapping[str, Any]) -> None:
 
 def _report(node: Node, association: Association, context: Context, number: int) -> None:
     """Check anew, say it, and note that it was heard. Raises: LamelleError."""
-    report = commitment.check(node.archive.db, node.archive.blobs, number)
+    archive, reach = node.archive, association.visit.reach(Action.STORE)
+    report = commitment.check(archive.db, archive.clock, archive.blobs, reach, number)
     command = Command(
         N_EVENT_REPORT,
         message_id=association.next_message_id(),

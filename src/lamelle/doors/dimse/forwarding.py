@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any, Final
 
+from lamelle.access.model import Action
 from lamelle.archive import forwarding, selection
 from lamelle.archive.forwarding import Waiting
 from lamelle.base.errors import LamelleError
@@ -16,6 +17,7 @@ from lamelle.base.telemetry import log
 from lamelle.doors.dimse import sending, visits
 from lamelle.doors.dimse.node import Node
 from lamelle.doors.dimse.settings import Peer
+from lamelle.doors.dimse.visits import Visit
 
 BATCH: Final = 2000
 """Instances for one association; what came meanwhile goes with the next."""
@@ -31,9 +33,11 @@ def drain(node: Node, payload: Mapping[str, Any], stop: threading.Event | None =
     peer = node.settings.peer(destination)
     reason = f"unknown_peer: no address is known of {destination}" if peer is None else ""
     after = 0
-    while peer is not None and (batch := forwarding.due(db, clock, destination, BATCH, after)):
+    visit = visits.NOBODY if peer is None else visits.outward(db, node.journal.note, peer)
+    reach = visit.reach(Action.EXPORT)
+    while peer is not None and (batch := forwarding.due(db, clock, reach, destination, BATCH, after)):
         after = batch[-1].id
-        reason = _send(node, peer, batch, stop)
+        reason = _send(node, peer, visit, batch, stop)
         if reason or stop.is_set():
             break
         failures = 0
@@ -42,14 +46,13 @@ def drain(node: Node, payload: Mapping[str, Any], stop: threading.Event | None =
     forwarding.go_on(db, clock, destination, failures + 1 if reason else 0, reason)
 
 
-def _send(node: Node, peer: Peer, batch: Sequence[Waiting], stop: threading.Event) -> str:
+def _send(node: Node, peer: Peer, visit: Visit, batch: Sequence[Waiting], stop: threading.Event) -> str:
     """Send a batch; why it could not go on, empty when all of it was answered or `stop` came."""
     db, clock = node.archive.db, node.archive.clock
     rows = {one.sop_uid: one.id for one in batch}
     forwarding.settle(db, clock, [one.id for one in batch if one.instance_id is None], {})
     ids = [one.instance_id for one in batch if one.instance_id is not None]
     kinds = selection.kinds(db, ids)
-    visit = visits.outward(db, node.journal.note, peer)
     done: list[int] = []
     failed: dict[int, str] = {}
     counts: Counter[str] = Counter()

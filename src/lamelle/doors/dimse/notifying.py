@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from lamelle.access.model import Action
 from lamelle.base import jobs, telemetry
 from lamelle.base.errors import LamelleError, NotFound, Unavailable
 from lamelle.base.telemetry import Counter
 from lamelle.doors.dimse import association as associations
-from lamelle.doors.dimse import datasets
+from lamelle.doors.dimse import datasets, visits
 from lamelle.doors.dimse.association import Association, Message, Proposal
 from lamelle.doors.dimse.commands import N_CREATE, Command, Status
 from lamelle.doors.dimse.node import TEXT, Node
@@ -93,8 +94,12 @@ def _again(lab: Lab, payload: Mapping[str, Any], error: LamelleError) -> None:
 
 
 def tell(node: Node, peer: Peer, study_uid: str) -> None:
-    """Tell a peer that a study can be fetched here. Raises: NotFound, Gone, Unavailable, Denied, Aborted."""
-    uid, dataset = notices.compose(node.archive, study_uid, node.settings.aet)
+    """Tell a peer that a study within its reach can be fetched here.
+
+    Raises: NotFound, Gone, Unavailable, Denied, Aborted.
+    """
+    reach = visits.of(node.archive.db, node.journal.note, peer.aet, peer).reach(Action.VIEW)
+    uid, dataset = notices.compose(node.archive, reach, study_uid, node.settings.aet)
     with associations.connect(peer, [Proposal(AVAILABILITY, TEXT)], node.settings) as association:
         context = association.context_for(AVAILABILITY)
         if context is None:

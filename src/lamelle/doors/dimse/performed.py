@@ -5,6 +5,7 @@ Which states may follow each other, and what must be said, is `lab.steps`'.
 
 from typing import Final
 
+from lamelle.access.model import Action
 from lamelle.doors.dimse import datasets
 from lamelle.doors.dimse.association import Association, Message
 from lamelle.doors.dimse.commands import N_CREATE, Status
@@ -21,13 +22,18 @@ def serve(node: Node, association: Association, message: Message) -> None:
 
 
 def _create(node: Node, association: Association, message: Message) -> None:
-    step = steps.create(node.lab, message.command.sop_instance_uid, datasets.read(message).item)
+    visit = association.visit
+    step = steps.create(node.lab, visit.place, message.command.sop_instance_uid, datasets.read(message).item)
+    visit.note("schedule", subject=step.uid, detail={"status": step.status})
     answer = message.command.answer(Status.SUCCESS, affected_sop_instance_uid=step.uid)
     association.send(message.context.id, answer)
 
 
 def _set(node: Node, association: Association, message: Message) -> None:
-    _, left = steps.update(node.lab, message.command.sop_instance_uid, datasets.read(message).item)
+    visit = association.visit
+    reach = visit.reach(Action.SCHEDULE)
+    step, left = steps.update(node.lab, reach, message.command.sop_instance_uid, datasets.read(message).item)
+    visit.note("schedule", subject=step.uid, detail={"status": step.status})
     status = Status.ATTRIBUTE_LIST_ERROR if left else Status.SUCCESS
     tags = tuple(int(tag, 16) for tag in left)
     association.send(message.context.id, message.command.answer(status, attribute_identifiers=tags))

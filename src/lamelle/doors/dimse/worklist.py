@@ -5,6 +5,7 @@ What is on the worklist and what matches is `lab.schedule`'s.
 
 from typing import Final
 
+from lamelle.access.model import Action
 from lamelle.doors.dimse import datasets, finding
 from lamelle.doors.dimse.association import Association, Message
 from lamelle.doors.dimse.commands import Status
@@ -20,7 +21,9 @@ def find(node: Node, association: Association, message: Message) -> None:
     asked = datasets.read(message)
     wanted = keys.parse(asked.item)
     pending = Status.PENDING_WARNING if keys.unknown(wanted) else Status.PENDING
-    for found in schedule.find(node.lab, wanted):
+    found_items = schedule.find(node.lab, association.visit.reach(Action.SCHEDULE), wanted)
+    association.visit.note("search", detail={"worklist": True, "keys": datasets.told(asked.item)})
+    for found in found_items:
         if finding.cancelled(association, command):
             association.send(context.id, command.answer(Status.CANCEL))
             return

@@ -72,7 +72,7 @@ def test_a_study_sent_away_is_an_export_to_somebody(node: Node, other: Node, pee
     stored(node.archive, [instance("1", number=number) for number in (1, 2)])
     list(asking.move(peer, other.settings, STUDY_ROOT, Rank.STUDY, STUDY, "OTHER"))
     exports = [entry for entry in entries(node) if entry.action == "export"]
-    assert [(entry.actor, entry.subject) for entry in exports] == [("AE:OTHER", "OTHER")]
+    assert [(entry.actor, entry.subject, entry.patient_id) for entry in exports] == [("AE:OTHER", "OTHER", "P1")]
 
 
 def test_so_is_what_goes_on_by_a_rule(make: Callable[..., Node]) -> None:
