@@ -278,7 +278,7 @@ export type SeriesItem = {
 export type Session = {
   signed_in: boolean;
   required: boolean;
-  step: "" | "second_factor" | "new_password";
+  step: "" | "second_factor" | "new_password" | "set_up_factor";
   id: number;
   login: string;
   name: string;

@@ -7,8 +7,6 @@ export class Refused extends Error {
     readonly status: number,
     readonly code: string,
     detail: string,
-    /** Seconds to wait before trying again, when the server says so. */
-    readonly wait = 0,
   ) {
     super(detail);
   }
@@ -45,5 +43,5 @@ async function answered(path: string, init: RequestInit): Promise<Response> {
   if (answer.ok) return answer;
   const problem = (await answer.json().catch(() => ({}))) as Partial<Problem>;
   if (answer.status === 401 && !path.startsWith("/api/session")) onSignedOut();
-  throw new Refused(answer.status, problem.code ?? "unknown", problem.detail ?? answer.statusText, Number(answer.headers.get("retry-after") ?? 0));
+  throw new Refused(answer.status, problem.code ?? "unknown", problem.detail ?? answer.statusText);
 }

@@ -8,9 +8,13 @@ import { queryClient } from "./queries";
 export const sessionQuery = () =>
   queryOptions({
     queryKey: ["session"],
-    queryFn: async ({ signal }) => proven(await get<Session>("/api/session", signal)),
+    queryFn: ({ signal }) => askSession(signal),
     staleTime: 20_000,
   });
+
+export async function askSession(signal?: AbortSignal): Promise<Session> {
+  return proven(await get<Session>("/api/session", signal));
+}
 
 export function useSession(): Session | undefined {
   return useQuery(sessionQuery()).data;

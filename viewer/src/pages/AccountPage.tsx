@@ -1,6 +1,6 @@
 /** One's own account: who one is here, the password, the second factor, the sessions and the tokens. */
 
-import { Badge, Button, PasswordInput } from "@mantine/core";
+import { Button, PasswordInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -10,6 +10,7 @@ import { momentText } from "../data/format";
 import { accountQuery, endSession, sessionsQuery } from "../data/people";
 import { keep, newPassword } from "../data/session";
 import { Dialog } from "../tools/Dialog";
+import { Mark } from "../tools/Mark";
 import { Sheet } from "../tools/Sheet";
 import { Trouble } from "../tools/Trouble";
 import { useWork } from "../tools/work";
@@ -153,7 +154,7 @@ function SessionLine({ session }: { session: SessionItem }) {
         </span>
       </span>
       {session.current ? (
-        <Badge variant="light">{t("account.thisOne")}</Badge>
+        <Mark tone="accent">{t("account.thisOne")}</Mark>
       ) : (
         <Button variant="default" size="xs" loading={busy} onClick={() => void run(() => endSession(session.id))}>
           {t("account.end")}

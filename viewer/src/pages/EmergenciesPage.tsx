@@ -1,6 +1,6 @@
 /** Emergency accesses, for the data-protection officer to look at and acknowledge. */
 
-import { Badge, Button, SegmentedControl, Textarea } from "@mantine/core";
+import { Button, SegmentedControl, Textarea } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
@@ -9,6 +9,7 @@ import type { Emergency } from "../data/api";
 import { momentText } from "../data/format";
 import { emergenciesQuery, review } from "../data/ledger";
 import { Dialog } from "../tools/Dialog";
+import { Mark } from "../tools/Mark";
 import { Sheet } from "../tools/Sheet";
 import { Trouble } from "../tools/Trouble";
 import { Tabs } from "./Tabs";
@@ -68,9 +69,9 @@ function Line({ found, onReview }: { found: Emergency; onReview: () => void }) {
         {found.reviewed_at && <span className="dim">{t("emergencies.reviewed", { name: found.reviewed_by, time: moment(found.reviewed_at) }) + (found.note && ` : ${found.note}`)}</span>}
       </span>
       {found.reviewed_at ? (
-        <Badge variant="light" color="green">
+        <Mark tone="good">
           {t("emergencies.done")}
-        </Badge>
+        </Mark>
       ) : (
         <Button size="xs" onClick={onReview}>
           {t("emergencies.review")}

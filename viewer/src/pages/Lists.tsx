@@ -4,7 +4,7 @@ import "@mantine/core/styles.css";
 import "./lists.css";
 import "./people.css";
 import { createTheme, MantineProvider } from "@mantine/core";
-import { Link, Outlet } from "@tanstack/react-router";
+import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { recall, remember, type Theme } from "../data/preferences";
@@ -17,7 +17,7 @@ const theme = createTheme({
   fontFamily: "var(--font)",
   fontFamilyMonospace: "var(--mono)",
   primaryColor: "haematoxylin",
-  primaryShade: { light: 7, dark: 4 },
+  primaryShade: { light: 7, dark: 6 },
   defaultRadius: "md",
   colors: {
     haematoxylin: ["#f0f1ff", "#dfe2ff", "#c3c9ff", "#a5b0ff", "#8b98fa", "#707ff0", "#5866dd", "#3f4cc0", "#333e9e", "#28317d"],
@@ -25,12 +25,15 @@ const theme = createTheme({
   },
 });
 
+const ADMINISTRATION = ["/people", "/places", "/roles"];
+
 /** The nonce the server gave this page, so that its style policy lets Mantine's variables in. */
 const nonce = () => document.querySelector<HTMLElement>("meta[property=csp-nonce]")?.nonce ?? "";
 
 export function Lists() {
   const { t } = useTranslation();
   const session = useSession();
+  const path = useRouterState({ select: (state) => state.location.pathname });
   const [scheme, setScheme] = useState<Theme>(recall("theme", "dark") as Theme);
   const switchTheme = (wanted: Theme) => {
     remember("theme", wanted);
@@ -58,7 +61,11 @@ export function Lists() {
                 {t("nav.audit")}
               </Link>
             )}
-            {session?.required && may(session, "administer") && <Link to="/people">{t("nav.people")}</Link>}
+            {session?.required && may(session, "administer") && (
+              <Link to="/people" {...(ADMINISTRATION.includes(path) && { "aria-current": "page" })}>
+                {t("nav.people")}
+              </Link>
+            )}
           </nav>
           <div className="masthead-end">{session?.required ? <AccountMenu session={session}>{looks}</AccountMenu> : looks}</div>
         </header>

@@ -1,6 +1,6 @@
 /** For the data-protection officer: who saw this patient, what did this person see, what was refused. */
 
-import { Badge, Button, NativeSelect, TextInput } from "@mantine/core";
+import { Button, NativeSelect, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
@@ -10,6 +10,7 @@ import type { AuditItem } from "../data/api";
 import { momentText } from "../data/format";
 import { entriesQuery, ledgerAddress } from "../data/ledger";
 import { DayField } from "../tools/DayField";
+import { Mark } from "../tools/Mark";
 import { Trouble } from "../tools/Trouble";
 import type { AuditSearch } from "./router";
 import { Tabs } from "./Tabs";
@@ -126,9 +127,9 @@ function Entry({ item }: { item: AuditItem }) {
       <td>
         <span>{t(`audit.actions.${item.action}`, { defaultValue: item.action })}</span>
         {item.outcome !== "success" && (
-          <Badge variant="light" color={item.outcome === "refused" ? "yellow" : "red"}>
+          <Mark tone={item.outcome === "refused" ? "warn" : "bad"}>
             {t(`audit.outcomes.${item.outcome}`)}
-          </Badge>
+          </Mark>
         )}
       </td>
       <td>

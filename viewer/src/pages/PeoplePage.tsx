@@ -1,6 +1,6 @@
 /** The people of the installation: found, added, given roles, switched off. */
 
-import { Badge, Button, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
@@ -9,6 +9,7 @@ import type { UserItem } from "../data/api";
 import { momentText } from "../data/format";
 import { USERS, usersQuery } from "../data/people";
 import { Icon } from "../tools/icons";
+import { Mark } from "../tools/Mark";
 import { Trouble } from "../tools/Trouble";
 import { AddPerson } from "./AddPerson";
 import { Person } from "./Person";
@@ -87,9 +88,9 @@ function UserLine({ user, onOpen }: { user: UserItem; onOpen: () => void }) {
           {user.roles.length === 0 && <span className="dim">{t("people.noRole")}</span>}
         </span>
         <span className="marks">
-          {user.disabled && <Badge color="red" variant="light">{t("people.disabled")}</Badge>}
-          {user.kind === "service" && <Badge variant="light" color="gray">{t("people.service")}</Badge>}
-          {user.totp && <Badge variant="light" color="green">{t("people.factor")}</Badge>}
+          {user.disabled && <Mark tone="bad">{t("people.disabled")}</Mark>}
+          {user.kind === "service" && <Mark tone="plain">{t("people.service")}</Mark>}
+          {user.totp && <Mark tone="good">{t("people.factor")}</Mark>}
         </span>
         <span className="dim when">{user.last_at ? momentText(user.last_at, i18n.language) : t("people.never")}</span>
       </button>

@@ -1,6 +1,6 @@
 /** One account, for who administers it: roles, password, sessions, on or off. */
 
-import { Badge, Button, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
@@ -10,6 +10,7 @@ import { momentText } from "../data/format";
 import { changeUser, dropUserTotp, endSessions, giveRole, placesQuery, resetPassword, takeRole } from "../data/people";
 import { may, useSession } from "../data/session";
 import { Dialog } from "../tools/Dialog";
+import { Mark } from "../tools/Mark";
 import { Once } from "../tools/Once";
 import { RoleFields } from "../tools/RoleFields";
 import { Sheet } from "../tools/Sheet";
@@ -21,7 +22,7 @@ export function Person({ user, onClose }: { user: UserItem; onClose: () => void 
   return (
     <Dialog title={user.name || user.login} wide onClose={onClose}>
       <p className="dim">
-        <span className="mono">{user.login}</span> {user.disabled && <Badge color="red" variant="light">{t("people.disabled")}</Badge>}
+        <span className="mono">{user.login}</span> {user.disabled && <Mark tone="bad">{t("people.disabled")}</Mark>}
       </p>
       <Roles user={user} />
       <Identity user={user} />

@@ -1,12 +1,13 @@
 /** Establishments, their sites and departments, as a tree. */
 
-import { Badge, Button, NativeSelect, TextInput } from "@mantine/core";
+import { Button, NativeSelect, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { PlaceItem } from "../data/api";
 import { addPlace, changePlace, placesQuery } from "../data/people";
 import { Dialog } from "../tools/Dialog";
+import { Mark } from "../tools/Mark";
 import { inOrder } from "../tools/RoleFields";
 import { Sheet } from "../tools/Sheet";
 import { Trouble } from "../tools/Trouble";
@@ -35,9 +36,9 @@ export function PlacesPage() {
               <strong>{place.name}</strong>
               {place.finess && <span className="mono dim">FINESS {place.finess}</span>}
             </span>
-            <Badge variant="light" color={place.kind === "establishment" ? "haematoxylin" : "gray"}>
+            <Mark tone={place.kind === "establishment" ? "accent" : "plain"}>
               {t(`places.kinds.${place.kind}`)}
-            </Badge>
+            </Mark>
             <span className="together">
               {place.kind !== "department" && (
                 <Button variant="subtle" size="xs" onClick={() => setEdited({ parent: place })} aria-label={`${t("places.within")} : ${place.name}`}>

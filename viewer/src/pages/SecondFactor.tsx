@@ -1,11 +1,12 @@
 /** The second factor of an account: enrolment with a QR code, recovery codes, switching it off. */
 
-import { Badge, Button, PasswordInput, TextInput } from "@mantine/core";
+import { Button, PasswordInput, TextInput } from "@mantine/core";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { Account, Totp } from "../data/api";
 import { beginTotp, confirmTotp, dropTotp, newRecovery } from "../data/people";
 import { Dialog } from "../tools/Dialog";
+import { Mark } from "../tools/Mark";
 import { Once } from "../tools/Once";
 import { QrCode } from "../tools/QrCode";
 import { Sheet } from "../tools/Sheet";
@@ -29,9 +30,9 @@ export function SecondFactor({ account }: { account: Account }) {
         <div>
           <h2 id="factor">
             {t("account.factor")}{" "}
-            <Badge variant="light" color={account.totp ? "green" : "gray"}>
+            <Mark tone={account.totp ? "good" : "plain"}>
               {t(account.totp ? "account.on" : "account.off")}
-            </Badge>
+            </Mark>
           </h2>
           <p className="dim">{account.totp ? t("account.recoveryLeft", { count: account.recovery_left }) : t("account.factorText")}</p>
         </div>

@@ -1,6 +1,6 @@
 /** With whom a study is shared beyond its place: seen, added, withdrawn. */
 
-import { Badge, Button, NativeSelect, SegmentedControl, TextInput } from "@mantine/core";
+import { Button, NativeSelect, SegmentedControl, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
@@ -11,6 +11,7 @@ import { momentText } from "../data/format";
 import { share, sharesQuery, withdraw } from "../data/ledger";
 import { namesQuery, placesQuery } from "../data/people";
 import { Dialog } from "../tools/Dialog";
+import { Mark } from "../tools/Mark";
 import { placeChoices } from "../tools/RoleFields";
 import { Sheet } from "../tools/Sheet";
 import { useWork } from "../tools/work";
@@ -45,7 +46,7 @@ function ShareLine({ study, found }: { study: string; found: ShareItem }) {
     <li>
       <span className="grow">
         <strong>
-          {found.guest_name} {found.emergency && <Badge color="red" variant="light">{t("emergency.title")}</Badge>}
+          {found.guest_name} {found.emergency && <Mark tone="bad">{t("emergency.title")}</Mark>}
         </strong>
         <span className="dim">{facts.filter(Boolean).join(" · ")}</span>
         {error && <span className="bad">{error}</span>}

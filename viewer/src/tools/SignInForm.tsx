@@ -2,24 +2,29 @@
 
 import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
-import type { DemoAccount, Session } from "../data/api";
+import type { DemoAccount, Session, Totp } from "../data/api";
 import { Refused } from "../data/client";
-import { newPassword, secondFactor, signIn } from "../data/session";
+import { beginTotp, confirmTotp } from "../data/people";
+import { askSession, keep, newPassword, secondFactor, signIn } from "../data/session";
+import { QrCode } from "./QrCode";
 import "./signin.css";
 import { useWork } from "./work";
 
 type Props = { session: Session; login?: string; back: string; onDone: (session: Session) => void };
 
 export function SignInForm({ session, login = "", back, onDone }: Props) {
-  const [reached, setReached] = useState(session);
   const [password, setPassword] = useState("");
+  const [another, setAnother] = useState(false);
   const next = (found: Session) => {
+    setAnother(false);
     if (found.signed_in && !found.step) onDone(found);
-    else setReached(found);
+    else keep(found);
   };
-  if (reached.step === "second_factor") return <SecondFactor onNext={next} onAgain={() => setReached({ ...reached, step: "" })} />;
-  if (reached.step === "new_password") return <NewPassword old={password} onNext={next} />;
-  return <Credentials session={reached} login={login} back={back} onPassword={setPassword} onNext={next} />;
+  const step = another ? "" : session.step;
+  if (step === "second_factor") return <SecondFactor onNext={next} onAgain={() => setAnother(true)} />;
+  if (step === "new_password") return <NewPassword old={password} onNext={next} />;
+  if (step === "set_up_factor") return <SetUpFactor onNext={next} />;
+  return <Credentials session={session} login={login} back={back} onPassword={setPassword} onNext={next} />;
 }
 
 function Credentials({ session, login, back, onPassword, onNext }: { session: Session; login: string; back: string; onPassword: (password: string) => void; onNext: (session: Session) => void }) {
@@ -95,6 +100,36 @@ function SecondFactor({ onNext, onAgain }: { onNext: (session: Session) => void;
           {t("signin.other")}
         </button>
       </p>
+    </Step>
+  );
+}
+
+/** A second factor is asked of everybody here: it is set up before anything else. */
+function SetUpFactor({ onNext }: { onNext: (session: Session) => void }) {
+  const { t } = useTranslation();
+  const { error, run } = useWork();
+  const [totp, setTotp] = useState<Totp | null>(null);
+  const [codes, setCodes] = useState<string[] | null>(null);
+  useEffect(() => void run(async () => setTotp(await beginTotp())), [run]);
+  if (codes) {
+    return (
+      <Step submit={t("account.codesKept")} work={async () => onNext(await askSession())}>
+        <p className="hint">{t("account.codesText")}</p>
+        <output className="codes mono">{codes.join("\n")}</output>
+      </Step>
+    );
+  }
+  return (
+    <Step submit={t("account.confirm")} work={async (values) => setCodes((await confirmTotp(values.code!.replaceAll(" ", ""))).recovery_codes)}>
+      <p className="hint">{t("signin.setUpHint")}</p>
+      {totp && <QrCode text={totp.uri} name={t("account.qr")} />}
+      {totp && (
+        <p className="hint">
+          {t("account.byHand")} <span className="mono">{totp.secret.replace(/(.{4})/g, "$1 ").trim()}</span>
+        </p>
+      )}
+      <Field name="code" label={t("signin.code")} inputMode="numeric" autoComplete="one-time-code" autoFocus className="mono" />
+      {error && <p className="signin-error">{error}</p>}
     </Step>
   );
 }

@@ -7,8 +7,7 @@ import { Refused } from "../data/client";
 
 export function why(problem: unknown, t: TFunction): string {
   if (!(problem instanceof Refused)) return t("errors.offline");
-  const count = Math.max(1, Math.ceil(problem.wait / 60));
-  return t(`problems.${problem.code}`, { defaultValue: problem.status === 403 ? t("errors.denied") : problem.message || t("errors.title"), count });
+  return t(`problems.${problem.code}`, { defaultValue: problem.status === 403 ? t("errors.denied") : problem.message || t("errors.title") });
 }
 
 export function useWork() {

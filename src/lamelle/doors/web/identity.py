@@ -11,7 +11,7 @@ from lamelle.access.model import Action, Purpose, Role
 from lamelle.doors.web.models import Model
 
 Right = Literal["read", "label"]
-Step = Literal["", "second_factor", "new_password"]
+Step = Literal["", "second_factor", "new_password", "set_up_factor"]
 PlaceKind = Literal["establishment", "site", "department"]
 
 
