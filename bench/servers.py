@@ -88,7 +88,11 @@ def ours(folder: Path, workers: int = 2, fresh: bool = True, sink: int = 0) -> I
     command = [sys.executable, "-m", "lamelle", "serve", "--data", str(folder / "data")]
     dicom = port()
     command += ["--port", str(number), "--workers", str(workers), "--dimse-port", str(dicom)]
-    env = {"LAMELLE_SERVE_ACCESS_LOG": "errors", **({"LAMELLE_DIMSE_PEERS": _peers(sink)} if sink else {})}
+    env = {
+        "LAMELLE_SERVE_ACCESS_LOG": "errors",
+        "LAMELLE_ACCESS_SIGN_IN": "none",
+        **({"LAMELLE_DIMSE_PEERS": _peers(sink)} if sink else {}),
+    }
     root = f"http://127.0.0.1:{number}/dicomweb"
     with started("ours", command, folder, root, "/health", env, ("LAMELLE", dicom)) as server:
         yield server

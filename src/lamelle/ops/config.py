@@ -36,13 +36,15 @@ class ServeSettings:
     """How `lamelle serve` listens, works and stops."""
 
     host: str = "127.0.0.1"
-    """Address to listen on; loopback only, because there is no sign-in yet (ADR 0008)."""
+    """Address to listen on; others than loopback need sign-in and TLS (ADR 0019)."""
     port: int = 8042
     """TCP port; 0 takes any free one and says which."""
     workers: int = 2
     """Processes answering requests; one for each core is a good start, as one process uses one core."""
     unsafe_network: bool = False
     """Allow a `host` that others can reach although nobody signs in: only behind a proxy that checks who asks."""
+    tls_proxy: bool = False
+    """A proxy stands before this node and speaks TLS with everybody who is not on this machine."""
     stop_timeout_s: int = 30
     """Seconds that requests in flight get to finish after SIGTERM; whole studies take the longest."""
     silence_s: int = 120

@@ -222,4 +222,5 @@ def loopback(settings: Settings) -> Finding:
     serve.refuse_open_network(settings)
     if settings.serve.unsafe_network:
         return Finding("network", "advice", "serve.unsafe_network is on", "make sure that a proxy checks who asks")
-    return Finding("network", "ok", "this machine only, until there is sign-in")
+    who = "everyone signs in" if settings.access.sign_in == "required" else "this machine only, where nobody signs in"
+    return Finding("network", "ok", who)

@@ -139,15 +139,22 @@ def tend(settings: Settings) -> None:
 
 
 def refuse_open_network(settings: Settings) -> None:
-    """Without sign-in, only this machine may ask (ADR 0008)."""
-    if settings.serve.unsafe_network or is_loopback(settings.serve.host):
-        return
-    raise Denied(
-        "not_loopback",
-        f"Lamelle has no sign-in yet, so it listens on this machine only; serve.host {settings.serve.host} would let "
-        "anyone on the network read every image; behind a proxy that checks who asks, set "
-        "LAMELLE_SERVE_UNSAFE_NETWORK=true",
-    )
+    """Others may ask only where they sign in, and nobody between can read along (ADR 0019)."""
+    host = settings.serve.host
+    if settings.access.sign_in == "none":
+        telemetry.log("serve.nobody_signs_in", level="warning", host=host)
+        if not (settings.serve.unsafe_network or is_loopback(host)):
+            raise Denied(
+                "not_loopback",
+                f"nobody signs in (access.sign_in is none), so serve.host {host} would let anyone on the network read "
+                "every image; behind a proxy that checks who asks, set LAMELLE_SERVE_UNSAFE_NETWORK=true",
+            )
+    elif not (settings.serve.tls_proxy or settings.serve.unsafe_network or is_loopback(host)):
+        raise Denied(
+            "no_tls",
+            f"passwords and images would cross the network to serve.host {host} in the clear; behind a proxy that "
+            "speaks TLS with everybody, set LAMELLE_SERVE_TLS_PROXY=true",
+        )
 
 
 def dicom_door(settings: Settings) -> socket.socket | None:

@@ -22,7 +22,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
 from lamelle import __version__
-from lamelle.access.model import WHOLE
+from lamelle.access import identify, sessions
+from lamelle.access.model import WHOLE, Caller
+from lamelle.access.room import Access
 from lamelle.archive import commitment, forwarding, lifecycle, query, thumbnails
 from lamelle.archive.query import Level, Match, Query
 from lamelle.archive.store import Archive
@@ -96,7 +98,8 @@ def application(settings: Settings) -> Application:
     archive = opened(settings)
     routes = all_routes(archive, settings)
     journal = Journal(audit_folder(settings), archive.clock)
-    guarding = guard_of(archive, settings, journal.note if settings.audit.enabled else None)
+    access = Access.open(archive.db, archive.clock, settings.access)
+    guarding = guard_of(archive, access, settings, journal.note if settings.audit.enabled else None)
     guarding.wrap(routes, table(settings.dicomweb.prefix))
 
     @asynccontextmanager
@@ -117,15 +120,22 @@ def application(settings: Settings) -> Application:
     return Application(observed, (tiles, frames), guarding.callers)
 
 
-def guard_of(archive: Archive, settings: Settings, note: Callable[[Entry], None] | None) -> guard.Guard:
-    """Who asks, by sessions and tokens; what the ledger is told, if it is."""
+def guard_of(archive: Archive, access: Access, settings: Settings, note: Callable[[Entry], None] | None) -> guard.Guard:
+    """Who asks, by sessions and tokens, where anybody has to; what the ledger is told, if it is."""
+
+    def identified(brought: guard.Credential) -> Caller:
+        shown = {brought.kind: brought.secret}
+        return identify.caller(access, cookie=shown.get("cookie", ""), bearer=shown.get("bearer", ""))
+
+    who = identified if settings.access.sign_in == "required" else None
     return guard.Guard(
-        callers=guard.Callers(None, settings.access.fresh_s, noting=note is not None),
+        callers=guard.Callers(who, settings.access.fresh_s, noting=note is not None),
         tell=note,
         whose=partial(whose, archive),
         proxies=settings.serve.proxies,
         metrics_from=settings.serve.metrics_from,
         origins=settings.dicomweb.cors_origins,
+        csrf=sessions.csrf,
     )
 
 

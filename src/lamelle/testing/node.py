@@ -10,6 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+from lamelle.access import people, tokens
+from lamelle.access.model import FIRST_PLACE, Action, Purpose, Role
+from lamelle.access.settings import AccessSettings
+from lamelle.archive.settings import ArchiveSettings
+from lamelle.base.clock import SystemClock
+from lamelle.base.db import Database
+
 START_S = 60.0
 READY = "Lamelle listens on "
 DICOM_READY = "Lamelle receives DICOM on "
@@ -18,7 +25,8 @@ DICOM_READY = "Lamelle receives DICOM on "
 class Node:
     """Starts on entering (returns once it listens), stops in order on leaving; `url` has no slash at its end.
 
-    With `dimse` it is on the DICOM network too: LAMELLE on `dimse_port` of 127.0.0.1.
+    With `dimse` it is on the DICOM network too: LAMELLE on `dimse_port` of 127.0.0.1. Whoever asks may do everything
+    unless `sign_in`: then `token` makes somebody, and what they show.
     """
 
     def __init__(
@@ -28,6 +36,7 @@ class Node:
         workers: int = 2,
         port: int = 0,
         dimse: bool = False,
+        sign_in: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.data_dir = data_dir
@@ -38,7 +47,8 @@ class Node:
         self.dimse_port = 0
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LAMELLE_")}
         compiled = {"PYTHONDONTWRITEBYTECODE": ""}  # a start compiles nothing that was compiled before
-        self._environment = {**kept, **compiled, **(environment or {})}
+        access = {"LAMELLE_ACCESS_SIGN_IN": "required" if sign_in else "none"}
+        self._environment = {**kept, **compiled, **access, **(environment or {})}
 
     def __enter__(self) -> "Node":
         self.start()
@@ -91,12 +101,29 @@ class Node:
                 self.process.stdout.close()
         return status
 
+    def token(self, login: str, *roles: Role, place: int | None = FIRST_PLACE, purpose: Purpose = Purpose.CARE) -> str:
+        """A bearer token of a new service account with these roles in a place, for all they may do."""
+        clock = SystemClock()
+        db = Database(ArchiveSettings(self.data_dir).database)
+        try:
+            with db.write() as conn:
+                number = people.add(conn, login, clock.now(), kind="service")
+                for role in roles:
+                    people.appoint(conn, number, role, place)
+                every = " ".join(f"lamelle/{action.value}" for action in Action)
+                secret, _ = tokens.make(conn, number, login, every, purpose, 1, clock.now(), AccessSettings())
+        finally:
+            db.close()
+        return secret
+
     def log(self) -> str:
         """Everything the node logged so far."""
         return self.log_file.read_text(encoding="utf-8", errors="replace")
 
-    def get(self, path: str, timeout_s: float = 30.0) -> bytes:
+    def get(self, path: str, timeout_s: float = 30.0, token: str = "") -> bytes:
         """The body of a GET. Raises: urllib.error.HTTPError."""
-        with urllib.request.urlopen(self.url + path, timeout=timeout_s) as answer:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        asked = urllib.request.Request(self.url + path, headers=headers)
+        with urllib.request.urlopen(asked, timeout=timeout_s) as answer:
             content: bytes = answer.read()
             return content

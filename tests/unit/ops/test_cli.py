@@ -113,7 +113,7 @@ def test_an_error_of_ours_is_one_sentence(
         cli.main()
     assert ended.value.code == 1
     said = capsys.readouterr().err
-    assert said.startswith("lamelle: ") and said.endswith("(not_loopback)\n") and said.count("\n") == 1
+    assert said.startswith("lamelle: ") and said.endswith("(no_tls)\n") and said.count("\n") == 1
     monkeypatch.setenv("LAMELLE_SERVE_PORT", "x")
     with pytest.raises(SystemExit) as ended:
         cli.main()

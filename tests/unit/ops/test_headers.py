@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from lamelle.access.settings import AccessSettings
 from lamelle.archive.store import ArchiveSettings
 from lamelle.base.ids import uid_from
 from lamelle.doors import headers
@@ -27,7 +28,8 @@ LASTING = re.compile(r"no-store|no-cache|private, .+")
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> config.Settings:
     folder = tmp_path_factory.mktemp("headers") / "data"
-    return config.Settings(archive=ArchiveSettings(folder, reserve_bytes=0))
+    open_to_all = AccessSettings(sign_in="none")
+    return config.Settings(archive=ArchiveSettings(folder, reserve_bytes=0), access=open_to_all)
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,15 @@ from typing import Final
 
 from lamelle.access import decide
 from lamelle.access.model import NOTHING, Action, Actor, Caller, Purpose, Reach
+from lamelle.base.errors import Unauthenticated
 from lamelle.doors.guard.credentials import NONE, Credential
 
-Identify = Callable[[Credential], Caller | None]
-"""Who a credential belongs to; None for nobody: unknown, run out, revoked, or its owner switched off. May wait."""
+Identify = Callable[[Credential], Caller]
+"""Whose a credential is. Raises: Unauthenticated for one unknown, run out or revoked, Unavailable. May wait."""
 
 LOCAL: Final = Caller(Actor(0, "local", kind="system"), Purpose.CARE)
 """Everyone, where nobody signs in."""
+SIGN_IN: Final = Unauthenticated("sign_in_required", "sign in, or send a bearer token")
 MOST_KNOWN: Final = 4096
 MOST_SEEN: Final = 4096
 AGAIN_S: Final = 15 * 60.0
@@ -27,6 +29,8 @@ class Known:
     """What a credential is worth."""
 
     caller: Caller | None
+    why: Unauthenticated
+    """What is said where there is no caller."""
     until_s: float
     reach: Reach
     """What the caller may view."""
@@ -52,7 +56,7 @@ class Callers:
         self._seen: OrderedDict[tuple[int, str, str], dict[str, float]] = OrderedDict()
         self._strangers: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._without = self._made(LOCAL if identify is None else None, float("inf"))
+        self._without = self._made(LOCAL if identify is None else SIGN_IN, float("inf"))
 
     @property
     def signs_in(self) -> bool:
@@ -70,8 +74,11 @@ class Callers:
         """Ask sessions and tokens. Raises: Unavailable."""
         if self._identify is None:
             return self._without
-        asked_s = self._now_s()
-        found = self._made(self._identify(credential), asked_s + self._fresh_s)
+        until_s = self._now_s() + self._fresh_s
+        try:
+            found = self._made(self._identify(credential), until_s)
+        except Unauthenticated as why:
+            found = self._made(why, until_s)
         with self._lock:
             self._known[credential] = found
             self._known.move_to_end(credential)
@@ -98,13 +105,13 @@ class Callers:
         """Whether the caller is entered as seeing this, or need not be."""
         return not self._noting or known.seen.get(what, 0.0) > self._now_s()
 
-    def _made(self, caller: Caller | None, until_s: float) -> Known:
-        if caller is None:
-            return Known(None, until_s, NOTHING, self._strangers)
+    def _made(self, caller: Caller | Unauthenticated, until_s: float) -> Known:
+        if isinstance(caller, Unauthenticated):
+            return Known(None, caller, until_s, NOTHING, self._strangers)
         key = (caller.actor.id, caller.session, caller.purpose.value)
         with self._lock:
             seen = self._seen.setdefault(key, {})
             self._seen.move_to_end(key)
             while len(self._seen) > MOST_KNOWN:
                 self._seen.popitem(last=False)
-        return Known(caller, until_s, decide.reach(caller.actor, Action.VIEW, caller.purpose), seen)
+        return Known(caller, SIGN_IN, until_s, decide.reach(caller.actor, Action.VIEW, caller.purpose), seen)

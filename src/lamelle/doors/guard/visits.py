@@ -58,10 +58,12 @@ class Visit:
         return self.known.caller
 
     def signed_in(self) -> Caller:
-        """Raises: Unauthenticated("sign_in_required"), Unavailable."""
-        if self.caller is None:
-            raise Unauthenticated("sign_in_required", "sign in, or bring a token")
-        return self.caller
+        """Raises: Unauthenticated, Unavailable."""
+        found = self.caller
+        if found is None:
+            assert self.known is not None
+            raise Unauthenticated(self.known.why.code, self.known.why.message)
+        return found
 
     def reach(self, action: Action) -> Reach:
         """Everything the caller may do this with. Raises: Unauthenticated, Denied."""
@@ -140,14 +142,14 @@ def visit(scope: Scope | HTTPConnection) -> Visit:
 
 
 def caller(request: Scope | HTTPConnection) -> Caller:
-    """Who asks. Raises: Unauthenticated("sign_in_required")."""
+    """Who asks. Raises: Unauthenticated."""
     return visit(request).signed_in()
 
 
 def reach(request: Scope | HTTPConnection, action: Action | None = None) -> Reach:
     """Everything the caller may do this with: what the route is for, unless said otherwise.
 
-    Raises: Unauthenticated("sign_in_required"), Denied("not_allowed").
+    Raises: Unauthenticated, Denied("not_allowed").
     """
     found = visit(request)
     action = action or found.rule.action

@@ -73,6 +73,7 @@ def settings_of(data: Path, port: int, workers: int) -> Settings:
     """The environment's settings with the demonstration's archive and port on top."""
     named = {
         "archive.data_dir": data,
+        "access.sign_in": "none",
         "serve.port": port,
         "serve.workers": workers,
         "log.level": "warning",

@@ -1,11 +1,13 @@
 """What is remembered of credentials, and for how long."""
 
 from lamelle.access.model import WHOLE, Actor, Caller, Membership, Purpose, Role
+from lamelle.base.errors import Unauthenticated
 from lamelle.doors.guard import LOCAL, Callers, Credential
 from lamelle.doors.guard.callers import AGAIN_S, MOST_KNOWN
 from lamelle.doors.guard.credentials import NONE
 
 TOKEN = Credential("bearer", "t1")
+GONE = Unauthenticated("bad_token", "this token is revoked")
 
 
 class Time:
@@ -38,9 +40,11 @@ def test_a_caller_is_read_once_in_a_while_and_a_revocation_counts() -> None:
     time, found = Time(), [somebody()]
     asked: list[Credential] = []
 
-    def identify(brought: Credential) -> Caller | None:
+    def identify(brought: Credential) -> Caller:
         asked.append(brought)
-        return found[0] if found else None
+        if not found:
+            raise GONE
+        return found[0]
 
     callers = Callers(identify, 1.0, time)
     assert callers.at_hand(TOKEN) is None
@@ -50,7 +54,8 @@ def test_a_caller_is_read_once_in_a_while_and_a_revocation_counts() -> None:
     found.clear()
     time.now_s += 0.2
     assert callers.at_hand(TOKEN) is None
-    assert callers.read(TOKEN).caller is None
+    known = callers.read(TOKEN)
+    assert (known.caller, known.why) == (None, GONE)
     assert len(asked) == 2
 
 
@@ -73,7 +78,11 @@ def test_another_session_of_the_same_person_sees_anew() -> None:
 
 
 def test_guessing_tokens_fills_no_memory() -> None:
-    callers = Callers(lambda brought: None, 60.0)
+
+    def identify(brought: Credential) -> Caller:
+        raise GONE
+
+    callers = Callers(identify, 60.0)
     for number in range(MOST_KNOWN + 10):
         callers.read(Credential("bearer", str(number)))
     assert callers.at_hand(Credential("bearer", "3")) is None
