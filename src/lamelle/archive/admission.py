@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from lamelle.archive import within
 from lamelle.archive.catalogue import instance, study, tombstone
-from lamelle.archive.filing import CHUNK, Record
+from lamelle.archive.filing import Record
 from lamelle.archive.model import Origin
+from lamelle.archive.statements import among
 
 
 def denied(conn: sa.Connection, asked: Sequence[tuple[Origin, Record]], now: datetime) -> set[int]:
@@ -36,16 +37,17 @@ def denied(conn: sa.Connection, asked: Sequence[tuple[Origin, Record]], now: dat
 def _homes(conn: sa.Connection, studies: Iterable[str], uids: Iterable[str]) -> dict[str, set[tuple[str, int]]]:
     """For each study and instance that is or was here the studies it means, each with its place."""
     found: dict[str, set[tuple[str, int]]] = defaultdict(set)
-    stone = tombstone.c
-    part = sa.select(instance.c.uid, study.c.uid, study.c.place).join(study, study.c.id == instance.c.study_id)
-    for asked, select, name in (
-        (studies, sa.select(study.c.uid, study.c.uid, study.c.place), study.c.uid),
-        (studies, sa.select(stone.study_uid, stone.study_uid, stone.place), stone.study_uid),
-        (uids, part, instance.c.uid),
-        (uids, sa.select(stone.uid, stone.study_uid, stone.place), stone.uid),
-    ):
-        names = sorted(asked)
-        for at in range(0, len(names), CHUNK):
-            for uid, study_uid, place in conn.execute(select.where(name.in_(names[at : at + CHUNK])).distinct()):
-                found[uid].add((study_uid, place))
+    for asked, question in ((studies, _STUDY), (studies, _BURIED_STUDY), (uids, _INSTANCE), (uids, _BURIED)):
+        for uid, study_uid, place in question.rows(conn, sorted(asked)):
+            found[uid].add((study_uid, place))
     return found
+
+
+_STUDY = among(sa.select(study.c.uid, study.c.uid, study.c.place), study.c.uid)
+_BURIED_STUDY = among(
+    sa.select(tombstone.c.study_uid, tombstone.c.study_uid, tombstone.c.place).distinct(), tombstone.c.study_uid
+)
+_INSTANCE = among(
+    sa.select(instance.c.uid, study.c.uid, study.c.place).join(study, study.c.id == instance.c.study_id), instance.c.uid
+)
+_BURIED = among(sa.select(tombstone.c.uid, tombstone.c.study_uid, tombstone.c.place).distinct(), tombstone.c.uid)

@@ -9,21 +9,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lamelle.access.model import FIRST_PLACE
-from lamelle.archive import catalogue, facts, names
+from lamelle.archive import catalogue, facts, names, statements
 from lamelle.archive.catalogue import MONTH, instance, name_word, series, study, tally, tally_month
 from lamelle.archive.facts import NAMES, Facts
 from lamelle.archive.merge import Merged
 from lamelle.archive.model import instance_key
-
-CHUNK = 500
-"""Values in one IN list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,30 +65,17 @@ class _Group:
 
 def known(conn: sa.Connection, uids: Sequence[str]) -> dict[str, str]:
     """The dataset digests of those instances that are in the catalogue, by SOP Instance UID."""
-    found: dict[str, str] = {}
-    for chunk in _chunks(uids):
-        rows = conn.execute(sa.select(instance.c.uid, instance.c.digest).where(instance.c.uid.in_(chunk)))
-        found |= {row.uid: row.digest for row in rows}
-    return found
+    return {row.uid: row.digest for row in statements.KNOWN.rows(conn, uids)}
 
 
 def buried(conn: sa.Connection, uids: Sequence[str]) -> dict[str, str]:
     """The blobs of those instances that were deleted; the rows stay locked until the transaction ends."""
-    stone = catalogue.tombstone
-    found: dict[str, str] = {}
-    for chunk in _chunks(uids):
-        query = sa.select(stone.c.uid, stone.c.key).where(stone.c.uid.in_(chunk)).order_by(stone.c.uid)
-        found |= {row.uid: row.key for row in conn.execute(query.with_for_update())}
-    return found
+    return {row.uid: row.key for row in statements.BURIED.rows(conn, uids)}
 
 
 def hold(conn: sa.Connection, uids: Sequence[str]) -> set[str]:
     """Which of those instances are there; none of them can be deleted until the transaction ends."""
-    found: set[str] = set()
-    for chunk in _chunks(sorted(uids)):
-        query = sa.select(instance.c.uid).where(instance.c.uid.in_(chunk)).order_by(instance.c.uid).with_for_update()
-        found |= set(conn.execute(query).scalars())
-    return found
+    return {uid for (uid,) in statements.HELD.rows(conn, sorted(uids))}
 
 
 def lock(conn: sa.Connection, records: Iterable[Record], now: datetime, places: Mapping[str, int]) -> None:
@@ -102,25 +86,21 @@ def lock(conn: sa.Connection, records: Iterable[Record], now: datetime, places: 
     """
     firsts = {record.study_uid: record for record in reversed(list(records))}
     blank = {"modalities": "", "lead": "", "created_at": now, "updated_at": now}
-    for chunk in _chunks(sorted(firsts)):
-        insert = (postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert)(study)
-        there = set(conn.execute(sa.select(study.c.uid).where(study.c.uid.in_(chunk))).scalars())
-        missing = [uid for uid in chunk if uid not in there]
-        if missing:
-            stone = catalogue.tombstone.c
-            buried = sa.select(stone.study_uid, stone.place).where(stone.study_uid.in_(missing)).distinct()
-            own = {row.study_uid: row.place for row in conn.execute(buried)}
-            rows = [{"uid": uid, "place": own.get(uid, places[uid]), **blank} for uid in missing]
-            conn.execute(insert.on_conflict_do_nothing(), rows)
-        if conn.dialect.name == "postgresql":
-            locked = sa.select(study.c.id).where(study.c.uid.in_(chunk)).order_by(study.c.uid).with_for_update()
-            conn.execute(locked).all()
+    uids = sorted(firsts)
+    there = {uid for (uid,) in statements.STUDY_THERE.rows(conn, uids)}
+    missing = [uid for uid in uids if uid not in there]
+    if missing:
+        own = {row.study_uid: row.place for row in statements.BURIED_STUDY.rows(conn, missing)}
+        rows = [{"uid": uid, "place": own.get(uid, places[uid]), **blank} for uid in missing]
+        conn.execute(statements.insert_study(conn.dialect.name), rows)
+    if conn.dialect.name == "postgresql":
+        list(statements.STUDY_LOCKED.rows(conn, uids))
 
 
 def sweep(conn: sa.Connection, uids: Iterable[str]) -> None:
     """Remove those of the studies that were made for instances which were then not filed."""
-    for chunk in _chunks(sorted(set(uids))):
-        conn.execute(sa.delete(study).where(study.c.uid.in_(chunk), study.c.instance_count == 0))
+    for uid in sorted(set(uids)):
+        conn.execute(sa.delete(study).where(study.c.uid == uid, study.c.instance_count == 0))
 
 
 def file(conn: sa.Connection, records: Sequence[Record], now: datetime) -> list[Record]:
@@ -156,19 +136,17 @@ def file(conn: sa.Connection, records: Sequence[Record], now: datetime) -> list[
 
 def _insert_new(conn: sa.Connection, rows: list[dict[str, Any]]) -> dict[str, int]:
     """Insert instance rows, and return the ids of those that were not there, by UID."""
-    dialect = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    insert = dialect(instance).on_conflict_do_nothing().returning(instance.c.id, instance.c.uid)
-    return {row.uid: row.id for row in conn.execute(insert, rows)}
+    return {uid: number for number, uid in conn.execute(statements.insert_instance(conn.dialect.name), rows)}
 
 
 def _insert_satellites(conn: sa.Connection, records: Sequence[Record], ids: dict[str, int]) -> None:
     if not records:
         return
     metadata = [{"instance_id": ids[r.uid], "json": r.json, "bulk": r.bulk} for r in records]
-    conn.execute(sa.insert(catalogue.metadata), metadata)
+    conn.execute(statements.INSERT_METADATA, metadata)
     frames = [{"instance_id": ids[r.uid], "packed": r.frames} for r in records if r.frames is not None]
     if frames:
-        conn.execute(sa.insert(catalogue.frame_index), frames)
+        conn.execute(statements.INSERT_FRAMES, frames)
 
 
 # -- studies and series ----------------------------------------------------------------------------
@@ -176,14 +154,12 @@ def _insert_satellites(conn: sa.Connection, records: Sequence[Record], ids: dict
 
 def _load_studies(conn: sa.Connection, uids: set[str]) -> dict[str, _Group]:
     found: dict[str, _Group] = {}
-    for chunk in _chunks(sorted(uids)):
-        for row in conn.execute(sa.select(study).where(study.c.uid.in_(chunk))).mappings():
-            merged = Merged(row["lead"], {c: row[c] for c in _STUDY_VALUES}, json.loads(row["fills"] or "{}"))
-            before = (row["study_date"], row["modalities"], row["place"], row["series_count"], row["instance_count"])
-            group = _Group(row["id"], merged, row["instance_count"], row["modalities"], row["series_count"])
-            group.place = row["place"]
-            group.before = before if row["instance_count"] else None
-            found[row["uid"]] = group
+    for row in statements.STUDY.rows(conn, sorted(uids)):
+        merged = Merged(row.lead, dict(zip(_STUDY_VALUES, _study_values(row), strict=True)), _fills(row))
+        group = _Group(row.id, merged, row.instance_count, row.modalities, row.series_count, row.place)
+        if row.instance_count:
+            group.before = (row.study_date, row.modalities, row.place, row.series_count, row.instance_count)
+        found[row.uid] = group
     return found
 
 
@@ -193,18 +169,15 @@ def _load_series(
     wanted = {(record.study_uid, record.series_uid): None for record in records}
     uid_of = {group.id: uid for uid, group in studies.items()}
     found: dict[tuple[str, str], _Group] = {}
-    for chunk in _chunks(sorted({series_uid for _, series_uid in wanted})):
-        query = sa.select(series).where(series.c.uid.in_(chunk), series.c.study_id.in_(uid_of))
-        for row in conn.execute(query).mappings():
-            merged = Merged(row["lead"], {c: row[c] for c in _SERIES_VALUES}, json.loads(row["fills"] or "{}"))
-            group = _Group(row["id"], merged, row["instance_count"])
-            found[uid_of[row["study_id"]], row["uid"]] = group
+    for row in statements.SERIES.rows(conn, sorted({series_uid for _, series_uid in wanted})):
+        if row.study_id in uid_of:  # of another study that uses the same UID none of this is asked
+            merged = Merged(row.lead, dict(zip(_SERIES_VALUES, _series_values(row), strict=True)), _fills(row))
+            found[uid_of[row.study_id], row.uid] = _Group(row.id, merged, row.instance_count)
     missing = [pair for pair in wanted if pair not in found]
     if missing:
         blank = {"lead": "", "created_at": now, "updated_at": now}
         rows = [{"study_id": studies[s].id, "uid": uid, **blank} for s, uid in missing]
-        insert = sa.insert(series).returning(series.c.id, series.c.study_id, series.c.uid)
-        for made in conn.execute(insert, rows):
+        for made in conn.execute(statements.INSERT_SERIES, rows):
             found[uid_of[made.study_id], made.uid] = _Group(made.id, Merged("", {}), 0)
             studies[uid_of[made.study_id]].series += 1
     return found
@@ -240,7 +213,7 @@ def _save_series(
             owner, modality = studies[study_uid], group.merged.values["modality"]
             owner.renamed |= bool(before) and modality != before
             owner.modalities = facts.many(sorted({*facts.split(owner.modalities), modality}))
-        conn.execute(sa.update(series).where(series.c.id == group.id).values(**values))
+        conn.execute(statements.UPDATE_SERIES, values | {"this": group.id})
 
 
 def _save_studies(conn: sa.Connection, groups: dict[str, _Group], now: datetime) -> None:
@@ -258,7 +231,7 @@ def _save_studies(conn: sa.Connection, groups: dict[str, _Group], now: datetime)
         values["modalities"] = group.modalities
         if group.changed:
             values |= group.merged.values | {"lead": group.merged.lead, "fills": group.merged.packed_fills()}
-        conn.execute(sa.update(study).where(study.c.id == group.id).values(**values))
+        conn.execute(statements.UPDATE_STUDY, values | {"this": group.id})
         if group.named:
             save_words(conn, group.id, group.merged.values)
         after = (group.merged.values["study_date"], group.modalities, group.place, group.series, group.instances)
@@ -355,18 +328,7 @@ def _add(conn: sa.Connection, table: sa.Table, changes: Changes) -> None:
         if any(amounts)
     ]
     if rows:
-        conn.execute(_adding(table, conn.dialect.name), rows)
-
-
-@cache
-def _adding(table: sa.Table, dialect: str) -> Any:
-    """The statement that adds to cells, made once: making it takes longer than running it."""
-    insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
-    period, *_ = table.primary_key.columns
-    return insert.on_conflict_do_update(
-        index_elements=[period, table.c.modalities, table.c.place],
-        set_={name: table.c[name] + insert.excluded[name] for name in COUNTED},
-    )
+        conn.execute(statements.add_to_cells(table, conn.dialect.name, COUNTED), rows)
 
 
 def note_aside(conn: sa.Connection, key: str, note: Mapping[str, Any]) -> None:
@@ -384,10 +346,10 @@ def compress(data: bytes) -> bytes:
     return zlib.compress(data, 1)
 
 
-def _chunks(values: Sequence[str]) -> Iterable[Sequence[str]]:
-    for at in range(0, len(values), CHUNK):
-        yield values[at : at + CHUNK]
+def _fills(row: sa.Row[Any]) -> dict[str, str]:
+    return json.loads(row.fills) if row.fills else {}
 
 
 _STUDY_VALUES = tuple(facts.read({}).study)
 _SERIES_VALUES = tuple(facts.read({}).series)
+_study_values, _series_values = attrgetter(*_STUDY_VALUES), attrgetter(*_SERIES_VALUES)

@@ -61,7 +61,12 @@ MIGRATION_LOCK = 0x1A3E11E
 
 def insert(conn: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
     """An INSERT that can be told what to do on a conflict, in this engine's words."""
-    return (postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert)(table)
+    return insert_in(conn.dialect.name, table)
+
+
+def insert_in(dialect: str, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """The same before there is a connection."""
+    return (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
 
 
 class Database:

@@ -24,6 +24,7 @@ event = sa.Table(
     sa.Column("recorded_at", Instant, nullable=False),
 )
 
+_INSERT = sa.insert(event)
 RELAY_BATCH = 500
 
 
@@ -56,7 +57,7 @@ def record_many(
     now = (clock or SystemClock()).now()
     rows = [{"name": name, "payload": json.dumps(payload), "recorded_at": now} for payload in payloads]
     if rows:
-        conn.execute(sa.insert(event), rows)
+        conn.execute(_INSERT, rows)
 
 
 def relay(db: Database, subscriptions: Subscriptions, clock: Clock) -> int:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from lamelle.base.clock import Clock, SystemClock
-from lamelle.base.db import Database, Instant, Key, insert, schema
+from lamelle.base.db import Database, Instant, Key, insert_in, schema
 from lamelle.base.errors import LamelleError, Unavailable
 from lamelle.base.settings import JobSettings
 from lamelle.base.telemetry import log
@@ -74,7 +75,12 @@ def enqueue(
     """
     now = (clock or SystemClock()).now()
     row = {"kind": kind, "payload": json.dumps(payload), "key": key, "priority": priority}
-    conn.execute(insert(conn, job).values(**row, run_at=run_at or now, created_at=now).on_conflict_do_nothing())
+    conn.execute(_insert(conn.dialect.name), row | {"run_at": run_at or now, "created_at": now})
+
+
+@cache
+def _insert(dialect: str) -> sa.Executable:
+    return insert_in(dialect, job).on_conflict_do_nothing()
 
 
 def wait(failures: int, first: timedelta, longest: timedelta) -> timedelta:

@@ -7,6 +7,7 @@ registered before the first use, so that workers find the shared folder of count
 import logging
 import os
 import sys
+import threading
 import traceback
 from collections.abc import MutableMapping, Sequence
 from contextvars import ContextVar
@@ -112,6 +113,7 @@ def expose(*collectors: "Collector") -> bytes:
 
 declared: "dict[str, Counter | Histogram]" = {}
 """Every counter and histogram of every imported room, by name."""
+_registering = threading.Lock()
 
 
 class Counter:
@@ -134,10 +136,11 @@ class Counter:
         child.inc(amount)
 
     def _registered(self) -> "prometheus_client.Counter":
-        if self._metric is None:
-            import prometheus_client
+        with _registering:
+            if self._metric is None:
+                import prometheus_client
 
-            self._metric = prometheus_client.Counter(self.name, self.about, self.labels)
+                self._metric = prometheus_client.Counter(self.name, self.about, self.labels)
         return self._metric
 
 
@@ -172,8 +175,9 @@ class Histogram:
                 bucket.inc(count)
 
     def _registered(self) -> "prometheus_client.Histogram":
-        if self._metric is None:
-            import prometheus_client
+        with _registering:
+            if self._metric is None:
+                import prometheus_client
 
-            self._metric = prometheus_client.Histogram(self.name, self.about, self.labels, buckets=self.buckets)
+                self._metric = prometheus_client.Histogram(self.name, self.about, self.labels, buckets=self.buckets)
         return self._metric

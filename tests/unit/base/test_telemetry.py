@@ -1,11 +1,14 @@
 """Log lines are JSON and hold no data; counters appear on first use."""
 
+import contextlib
 import io
 import json
 import logging
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import prometheus_client
@@ -87,6 +90,23 @@ def test_counters_are_declared_at_once_and_registered_on_first_use() -> None:
     assert prometheus_client.REGISTRY.get_sample_value("lamelle_test_sheep_total", {"colour": "black"}) == 3
     assert prometheus_client.REGISTRY.get_sample_value("lamelle_test_leaps_seconds_bucket", {"le": "2.0"}) == 1
     del telemetry.declared["lamelle_test_sheep_total"], telemetry.declared["lamelle_test_leaps_seconds"]
+
+
+def test_a_counter_first_used_by_several_threads_at_once_is_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, both = prometheus_client.Counter, threading.Barrier(2)
+    counter = telemetry.Counter("lamelle_test_race_total", "For a test.")
+
+    def slowly(*args: Any) -> prometheus_client.Counter:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.2)  # until the other is here too, if it may
+        return made(*args)
+
+    monkeypatch.setattr(prometheus_client, "Counter", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(counter.add) for _ in range(2)]:
+            done.result()
+    assert prometheus_client.REGISTRY.get_sample_value("lamelle_test_race_total") == 2
+    del telemetry.declared["lamelle_test_race_total"]
 
 
 def test_many_values_at_once_count_as_one_by_one() -> None:
