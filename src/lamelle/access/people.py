@@ -1,6 +1,7 @@
 """Persons and service accounts with their roles: made, changed, switched off, and read as actors."""
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
@@ -59,6 +60,12 @@ def appoint(conn: sa.Connection, actor_id: int, role: Role, place_id: int | None
     """Give a role in a place, or in all (None); the number of the membership."""
     row = {"actor_id": actor_id, "role": role.value, "place_id": place_id, "until": until}
     return int(conn.execute(sa.insert(membership).values(row).returning(membership.c.id)).scalar_one())
+
+
+def members(conn: sa.Connection, place_ids: Iterable[int]) -> frozenset[int]:
+    """Who holds a role in one of these places."""
+    asked = sa.select(membership.c.actor_id).where(membership.c.place_id.in_(sorted(place_ids)))
+    return frozenset(conn.execute(asked).scalars())
 
 
 def dismiss(conn: sa.Connection, membership_id: int) -> None:

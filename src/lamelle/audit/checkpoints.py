@@ -65,8 +65,13 @@ def read(line: str | bytes) -> Checkpoint | None:
 
 def last(conn: sa.Connection) -> Checkpoint | None:
     """The newest one."""
-    row = conn.execute(sa.select(checkpoint).order_by(checkpoint.c.serial.desc()).limit(1)).first()
-    return None if row is None else Checkpoint(**row._mapping)
+    return next(iter(newest(conn, 1)), None)
+
+
+def newest(conn: sa.Connection, count: int) -> list[Checkpoint]:
+    """The newest ones, the last first."""
+    rows = conn.execute(sa.select(checkpoint).order_by(checkpoint.c.serial.desc()).limit(count))
+    return [Checkpoint(**row._mapping) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,11 +51,11 @@ def seal(db: Database, folder: Path, clock: Clock, key: Key, rhythm: Rhythm | No
 def _is_waiting(db: Database, folder: Path) -> bool:
     with db.read() as conn:
         return conn.execute(sa.select(pending.c.id).limit(1)).first() is not None or harvest.waiting(
-            folder, _taken(conn)
+            folder, sizes(conn)
         )
 
 
-def _taken(conn: sa.Connection) -> dict[str, int]:
+def sizes(conn: sa.Connection) -> dict[str, int]:
     return {row.name: row.size for row in conn.execute(sa.select(taken))}
 
 
@@ -67,7 +67,7 @@ def _seal_some(db: Database, folder: Path, clock: Clock, key: Key, rhythm: Rhyth
     with db.write() as conn:
         _alone(conn)
         waiting = conn.execute(sa.select(pending).order_by(pending.c.id).limit(BATCH)).all()
-        found = list(harvest.pieces(folder, _taken(conn)))
+        found = list(harvest.pieces(folder, sizes(conn)))
         entries = [row.entry for row in waiting]
         for piece in found:
             entries += piece.entries(clock)
@@ -109,7 +109,7 @@ def _add(conn: sa.Connection, entries: list[str]) -> tuple[int, str]:
 
 def columns(entry: Entry) -> dict[str, Any]:
     """What of an entry is searched by."""
-    names = ("at", "actor", "action", "outcome", "patient_id", "issuer", "study_uid")
+    names = ("at", "actor", "actor_id", "action", "outcome", "patient_id", "issuer", "study_uid", "place")
     return {name: getattr(entry, name) for name in names}
 
 
@@ -128,7 +128,7 @@ def _sign_the_rest(db: Database, clock: Clock, key: Key, rhythm: Rhythm) -> None
 def _clear(db: Database, folder: Path) -> None:
     """Remove journals that were taken whole; should this die in between, a line of `audit_journal` stays, unharmful."""
     with db.read() as conn:
-        known = _taken(conn)
+        known = sizes(conn)
     gone = [name for name in harvest.remove(folder, known) if name in known]
     if gone:
         with db.write() as conn:

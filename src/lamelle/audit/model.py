@@ -228,5 +228,5 @@ def read(text: str | bytes) -> Entry:
 def _is_sound(entry: Entry) -> bool:
     """Whether every field is of its kind: the database must take it."""
     texts = all(isinstance(text := getattr(entry, name), str) and text == _clean(text) for name in TEXTS)
-    numbers = all(isinstance(getattr(entry, name), int) for name in NUMBERS)
+    numbers = all(type(number := getattr(entry, name)) is int and 0 <= number < 1 << 62 for name in NUMBERS)
     return texts and numbers and isinstance(entry.detail, dict) and entry.outcome in get_args(Outcome)

@@ -1,7 +1,7 @@
 """The ledger as the data-protection officer reads it: who saw this patient, what did this person see; newest first."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -33,6 +33,15 @@ class Wanted:
     outcomes: frozenset[Outcome] = frozenset()
     since: datetime | None = None
     until: datetime | None = None
+    places: frozenset[int] | None = None
+    """Only what concerns these places; None: whatever it concerns."""
+    members: frozenset[int] = frozenset()
+    """With `places`: what these people did that concerns no place, too."""
+
+
+def confined(wanted: Wanted, places: frozenset[int], members: frozenset[int]) -> Wanted:
+    """Of what is wanted, what concerns these places, and what these people did that concerns none."""
+    return replace(wanted, places=places, members=members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,9 @@ def _such(wanted: Wanted) -> sa.Select[tuple[int, str, str]]:
         query = query.where(ledger.c.outcome.in_(sorted(wanted.outcomes)))
         if "success" not in wanted.outcomes:
             query = query.where(ledger.c.outcome != _SUCCESS)
+    if wanted.places is not None:
+        own = sa.and_(ledger.c.place == 0, ledger.c.actor_id.in_(sorted(wanted.members)))
+        query = query.where(sa.or_(ledger.c.place.in_(sorted(wanted.places)), own))
     if wanted.since is not None:
         query = query.where(ledger.c.at >= wanted.since)
     if wanted.until is not None:

@@ -38,6 +38,8 @@ ledger = sa.Table(
     sa.Column("study_uid", Word, nullable=False),
     sa.Column("entry", sa.Text, nullable=False),
     sa.Column("hash", Word, nullable=False),
+    sa.Column("place", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("actor_id", sa.BigInteger, nullable=False, server_default="0"),
 )
 """Every entry, numbered from 1 without a gap; `hash` is that of the entry before and of this one's text."""
 

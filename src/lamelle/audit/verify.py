@@ -75,9 +75,26 @@ def verify(
     return Report(walk.number, walk.signed_to, tuple(sorted(walk.findings, key=lambda one: one.number)))
 
 
-def _pages(db: Database, total: int) -> Iterator[list[sa.Row[Any]]]:
-    """All that was sealed when this began: the ledger goes on growing."""
-    number = 0
+def tail(db: Database, trusted: frozenset[str], most: int = 20_000) -> Report:
+    """The end of the ledger only: from the checkpoint before the last on, of at most so many entries."""
+    with db.read() as conn:
+        total = ledger.end(conn)[0]
+        signed = checkpoints.newest(conn, 2)
+        start = max(0, total - most, signed[1].number if len(signed) > 1 else 0)
+        link = conn.execute(sa.select(entries.c.hash).where(entries.c.number == start)).scalar()
+    walk = _Walk(trusted, iter(signed[::-1]), [])
+    walk.number, walk.link, walk.signed_to = start, link or chain.START, start
+    for one in walk.places[0].upto(start):
+        walk.compare(one)
+    for page in _pages(db, total, start):
+        for row in page:
+            walk.take(row)
+    _finish(db, walk)
+    return Report(walk.number, walk.signed_to, tuple(sorted(walk.findings, key=lambda one: one.number)))
+
+
+def _pages(db: Database, total: int, number: int = 0) -> Iterator[list[sa.Row[Any]]]:
+    """All after `number` that was sealed when this began: the ledger goes on growing."""
     while True:
         wanted = sa.select(entries).where(entries.c.number > number, entries.c.number <= total)
         with db.read() as conn:
@@ -151,13 +168,13 @@ class _Walk:
         self.number, self.link = row.number, row.hash
         for place in self.places:
             for one in place.upto(self.number):
-                self._compare(one)
+                self.compare(one)
 
     def known(self) -> int:
         """The last entry that a checkpoint knows of, beyond those that were taken."""
         return max((one.number for place in self.places for one in place.rest() if self._believes(one)), default=0)
 
-    def _compare(self, one: Checkpoint) -> None:
+    def compare(self, one: Checkpoint) -> None:
         if one == self.compared or one.number < self.number or not self._believes(one):
             return  # it stands in another place too; its entry is missing, which was said
         self.compared = one

@@ -15,7 +15,6 @@ from lamelle.ops.options import Data, File, settings_of
 
 if TYPE_CHECKING:
     from lamelle.audit.room import Audit
-    from lamelle.base.jobs import JsonValue
 
 audit = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The ledger of who did what (audit).")
 
@@ -33,20 +32,17 @@ def verify_(
     ] = None,
 ) -> None:
     """Read the whole ledger and name the first entry that was altered, removed or reordered."""
-    from lamelle.audit import verify
-    from lamelle.audit.model import Entry
+    from lamelle.audit import state, verify
     from lamelle.ops.cli import bar
 
     with _room(data, file) as room:
         with bar("Verifying") as advance:
             files = (room.checkpoint_file, *(against or ()))
             report = verify.verify(room.db, room.trusted, files, advance)
-        found = [str(one) for one in report.findings]
-        detail: dict[str, JsonValue] = {"user": _user(), "entries": report.entries, "findings": found[:10]}
-        room.record(Entry("system", "audit_verify", "success" if report.sound else "failed", detail=detail))
+        room.record(state.verified(report, user=_user()))
         key = room.key.id
-    for one in found:
-        typer.echo(one)
+    for one in report.findings:
+        typer.echo(str(one))
     verdict = "sound" if report.sound else f"NOT sound, first at entry {report.findings[0].number}"
     typer.echo(f"{report.entries} entries, signed up to {report.signed_to} with {key}: {verdict}")
     if not report.sound:

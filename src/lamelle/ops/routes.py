@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from lamelle.doors.guard.rules import (
+    AUDIT,
     DELETE,
     LABEL,
     METRICS,
@@ -68,6 +69,10 @@ PAGES: Final[Mapping[str, Rule]] = {
     "GET /api/series/{series_uid}/stack": VIEW,
     "GET /api/series/{series_uid}/file": SAVE,
     "GET /api/imports": OPERATE,
+    "GET /api/audit/entries": AUDIT,
+    "GET /api/audit/export": AUDIT,
+    "GET /api/audit/state": AUDIT,
+    "POST /api/audit/verify": AUDIT,
 }
 
 

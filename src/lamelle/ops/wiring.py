@@ -159,7 +159,7 @@ def all_routes(archive: Archive, settings: Settings) -> list[BaseRoute]:
         Route("/health", health.endpoint(archive, settings.dimse.processes), methods=["GET"]),
         Route("/metrics", metrics.endpoint(archive), methods=["GET"]),
         dicomweb.mount(archive, settings.dicomweb),
-        Mount("/api", app=api(archive, settings.web)),
+        Mount("/api", app=api(archive, settings.web, audit(archive, settings))),
         Mount("/", app=pages(opening(archive, settings.web))),
     ]
 

@@ -12,9 +12,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lamelle.archive.store import Archive
+from lamelle.audit.room import Audit
 from lamelle.base.errors import LamelleError
 from lamelle.doors import http
-from lamelle.doors.web import identity, imports, labels, roles, series, session, slides, studies, tiles
+from lamelle.doors.web import audit, identity, imports, labels, roles, series, session, slides, studies, tiles
 from lamelle.doors.web.models import Model, Problem
 from lamelle.doors.web.settings import WebSettings
 
@@ -22,7 +23,7 @@ TITLE = "Lamelle pages"
 DEFAULTS = WebSettings()
 
 
-def api(archive: Archive, settings: WebSettings = DEFAULTS) -> FastAPI:
+def api(archive: Archive, settings: WebSettings = DEFAULTS, ledger: Audit | None = None) -> FastAPI:
     """The application to mount at /api."""
     app = FastAPI(
         title=TITLE,
@@ -39,6 +40,7 @@ def api(archive: Archive, settings: WebSettings = DEFAULTS) -> FastAPI:
         include(app, page.router(archive))
     include(app, session.router(settings))
     include(app, roles.router())
+    include(app, audit.router(cast(Audit, ledger)))
     app.router.routes.append(Route(tiles.TEMPLATE, tiles.endpoint(archive), methods=["GET"]))
     app.add_exception_handler(LamelleError, http.answer_error)
     app.add_exception_handler(RequestValidationError, _invalid)
