@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -32,8 +32,7 @@ def add(
     """
     if not LOGIN.fullmatch(login):
         raise Invalid("bad_login", "a login is 1 to 64 of a-z, 0-9, dot, dash, underscore and @")
-    if rpps and not (RPPS.fullmatch(rpps) and places.luhn(rpps)):
-        raise Invalid("bad_rpps", "an RPPS number has eleven digits, the last a check digit")
+    check_rpps(rpps)
     if conn.execute(sa.select(actor.c.id).where(actor.c.login == login)).first() is not None:
         raise Conflict("login_taken", "there is an account of that login")
     row = {"login": login, "name": name, "email": email, "rpps": rpps, "kind": kind, "created_at": now}
@@ -48,12 +47,17 @@ def number(conn: sa.Connection, login: str) -> int:
     return int(found)
 
 
-def login(conn: sa.Connection, actor_id: int) -> str:
-    """The login of an account, switched off or not. Raises: NotFound("no_such_user")."""
-    found = conn.execute(sa.select(actor.c.login).where(actor.c.id == actor_id)).scalar()
+def row(conn: sa.Connection, actor_id: int) -> sa.Row[Any]:
+    """The account as it is kept. Raises: NotFound("no_such_user")."""
+    found = conn.execute(sa.select(actor).where(actor.c.id == actor_id)).first()
     if found is None:
         raise NotFound("no_such_user", f"there is no account {actor_id}")
-    return str(found)
+    return found
+
+
+def login(conn: sa.Connection, actor_id: int) -> str:
+    """The login of an account, switched off or not. Raises: NotFound("no_such_user")."""
+    return str(row(conn, actor_id).login)
 
 
 def appoint(conn: sa.Connection, actor_id: int, role: Role, place_id: int | None, until: datetime | None = None) -> int:
@@ -72,6 +76,19 @@ def dismiss(conn: sa.Connection, membership_id: int) -> None:
     """Take a role back. Raises: NotFound("no_such_membership")."""
     if not conn.execute(sa.delete(membership).where(membership.c.id == membership_id)).rowcount:
         raise NotFound("no_such_membership", f"there is no membership {membership_id}")
+
+
+def change(conn: sa.Connection, actor_id: int, **values: str) -> None:
+    """Set `name`, `email` or `rpps`. Raises: Invalid("bad_rpps")."""
+    check_rpps(values.get("rpps", ""))
+    if values:
+        conn.execute(sa.update(actor).where(actor.c.id == actor_id).values(values))
+
+
+def check_rpps(text: str) -> None:
+    """Empty, or eleven digits of which the last is right. Raises: Invalid("bad_rpps")."""
+    if text and not (RPPS.fullmatch(text) and places.luhn(text)):
+        raise Invalid("bad_rpps", "an RPPS number has eleven digits, the last a check digit")
 
 
 def switch(conn: sa.Connection, actor_id: int, now: datetime | None) -> None:

@@ -1,7 +1,7 @@
 """Establishments, their sites and departments: made, renamed, and read as a tree."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,7 +32,7 @@ class Tree:
     def __init__(self, places: Iterable[Place]) -> None:
         self._places = {found.id: found for found in places}
 
-    def __iter__(self) -> Iterable[Place]:
+    def __iter__(self) -> Iterator[Place]:
         return iter(self._places.values())
 
     def below(self, number: int) -> frozenset[int]:
@@ -53,6 +53,15 @@ class Tree:
 def tree(conn: sa.Connection) -> Tree:
     """The places there are."""
     return Tree(Place(*row) for row in conn.execute(sa.select(place).order_by(place.c.id)))
+
+
+def establishment_of(conn: sa.Connection, number: int | None) -> str:
+    """What the establishment of a place is called; empty for no place."""
+    known = {found.id: found for found in tree(conn)}
+    above = known.get(number or 0)
+    while above is not None and above.parent_id is not None:
+        above = known.get(above.parent_id)
+    return above.name if above else ""
 
 
 def add(conn: sa.Connection, kind: Kind, name: str, parent_id: int | None = None, finess: str = "") -> int:

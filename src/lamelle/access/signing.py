@@ -103,7 +103,7 @@ def sign_out(access: Access, found: Session) -> None:
 def change_password(access: Access, found: Session, old: str, new: str, browser: Browser) -> Session:
     """A new password in place of the old one; every other session of the account ends.
 
-    Raises: Unauthenticated("wrong_password"); Invalid("weak_password" | "no_such_step"); Denied("too_many_attempts").
+    Raises: Denied("wrong_password" | "too_many_attempts"); Invalid("weak_password" | "no_such_step").
     """
     if found.step not in ("", "new_password"):
         raise Invalid("no_such_step", "the second factor comes first")
@@ -115,14 +115,14 @@ def change_password(access: Access, found: Session, old: str, new: str, browser:
     with access.db.write() as conn:
         passwords.put(conn, found.actor_id, made, access.clock.now())
         sessions.end_all(conn, found.actor_id, but=found.id)
-        _record(access, conn, found, "user_changed", what="password")
+        _record(access, conn, found, "password_changed")
         return _advance(access, conn, found) if found.step else found
 
 
 def confirm(access: Access, found: Session, password: str, browser: Browser) -> str:
     """Have somebody who is signed in say the password again; the login.
 
-    Raises: Unauthenticated("wrong_password"); Denied("too_many_attempts").
+    Raises: Denied("wrong_password" | "too_many_attempts").
     """
     login, now = _login(access, found.actor_id), access.clock.now()
     _begin(access, login, browser)
@@ -130,7 +130,7 @@ def confirm(access: Access, found: Session, password: str, browser: Browser) -> 
         kept = passwords.kept(conn, found.actor_id, now)
     if not access.hashing.fits(kept, password):
         _refuse(access, login, browser, "wrong_password")
-        raise Unauthenticated("wrong_password", "the password is wrong")
+        raise Denied("wrong_password", "the password is wrong")
     with access.db.write() as conn:
         attempts.forgive(conn, login, browser.address, now, access.settings)
     return login
@@ -161,7 +161,7 @@ def confirm_factor(access: Access, found: Session, code: str, browser: Browser) 
         codes = factors.confirm(conn, found.actor_id, code, now)
         attempts.forgive(conn, f"{login} code", browser.address, now, access.settings)
         sessions.end_all(conn, found.actor_id, but=found.id)
-        _record(access, conn, found, "user_changed", what="second_factor")
+        _record(access, conn, found, "factor_changed", what="second_factor")
         if found.step:
             _advance(access, conn, found, method="password+code")
         else:
@@ -177,7 +177,7 @@ def remove_factor(access: Access, found: Session, password: str, browser: Browse
     confirm(access, found, password, browser)
     with access.db.write() as conn:
         factors.remove(conn, found.actor_id)
-        _record(access, conn, found, "user_changed", what="second_factor_removed")
+        _record(access, conn, found, "factor_changed", what="second_factor_removed")
 
 
 def recovery_codes(access: Access, found: Session) -> list[str]:
@@ -186,7 +186,7 @@ def recovery_codes(access: Access, found: Session) -> list[str]:
     with access.db.write() as conn:
         if not factors.is_there(conn, found.actor_id):
             raise Invalid("no_factor", "this account has no second factor")
-        _record(access, conn, found, "user_changed", what="recovery_codes")
+        _record(access, conn, found, "factor_changed", what="recovery_codes")
         return factors.recover(conn, found.actor_id)
 
 

@@ -170,7 +170,7 @@ def routes() -> list[tuple[str, str, str]]:
         chosen = Settings(archive=replace(config.DEFAULTS.archive, data_dir=Path(folder)))
         archive = wiring.opened(chosen)
         try:
-            return sorted(set(_routes(wiring.all_routes(archive, chosen), "")))
+            return sorted(set(_routes(wiring.all_routes(archive, wiring.access_of(archive, chosen), chosen), "")))
         finally:
             archive.close()
 

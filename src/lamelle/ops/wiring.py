@@ -74,6 +74,11 @@ def laboratory(settings: Settings) -> Iterator[Lab]:
         archive.close()
 
 
+def access_of(archive: Archive, settings: Settings) -> Access:
+    """Who people are and how they prove it."""
+    return Access.open(archive.db, archive.clock, settings.access)
+
+
 def audit(archive: Archive, settings: Settings) -> Audit:
     """The audit ledger; its journals, key and checkpoints stand in the data folder."""
     return Audit(archive.db, archive.clock, audit_folder(settings), settings.audit)
@@ -96,9 +101,9 @@ class Application:
 def application(settings: Settings) -> Application:
     """The doors of one worker."""
     archive = opened(settings)
-    routes = all_routes(archive, settings)
+    access = access_of(archive, settings)
+    routes = all_routes(archive, access, settings)
     journal = Journal(audit_folder(settings), archive.clock)
-    access = Access.open(archive.db, archive.clock, settings.access)
     guarding = guard_of(archive, access, settings, journal.note if settings.audit.enabled else None)
     guarding.wrap(routes, table(settings.dicomweb.prefix))
 
@@ -153,13 +158,13 @@ def whose(archive: Archive, study_uid: str, series_uid: str) -> guard.Found | No
     return guard.Found(uid, patient_id, issuer)
 
 
-def all_routes(archive: Archive, settings: Settings) -> list[BaseRoute]:
+def all_routes(archive: Archive, access: Access, settings: Settings) -> list[BaseRoute]:
     """Every route of the node, in order of matching."""
     return [
         Route("/health", health.endpoint(archive, settings.dimse.processes), methods=["GET"]),
         Route("/metrics", metrics.endpoint(archive), methods=["GET"]),
         dicomweb.mount(archive, settings.dicomweb),
-        Mount("/api", app=api(archive, settings.web, audit(archive, settings))),
+        Mount("/api", app=api(archive, access, settings.web, audit(archive, settings))),
         Mount("/", app=pages(opening(archive, settings.web))),
     ]
 

@@ -40,7 +40,7 @@ GUESTS = st.builds(Guest, st.sampled_from(("actor", "place")), st.integers(1, 6)
 RESOURCES = st.builds(Resource, st.integers(1, 7), st.frozensets(GUESTS, max_size=3))
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(actors(), st.sampled_from(Action), RESOURCES, st.sampled_from(Purpose))
 def test_the_filter_holds_exactly_what_is_decided(
     actor: Actor, action: Action, resource: Resource, purpose: Purpose
@@ -48,6 +48,7 @@ def test_the_filter_holds_exactly_what_is_decided(
     assert reach(actor, action, purpose).holds(resource) == decide(actor, action, resource, purpose)
 
 
+@settings(deadline=None)
 @given(actors(), RESOURCES, st.sampled_from(Purpose))
 def test_labels_are_seen_only_where_they_may(actor: Actor, resource: Resource, purpose: Purpose) -> None:
     found = reach(actor, Action.VIEW, purpose)

@@ -158,7 +158,7 @@ def test_a_one_time_password_opens_nothing_but_its_own_change(access: Access, cl
     changed = signing.change_password(access, found, "given-by-somebody", NEW, HERE)
     assert changed.step == ""
     assert identify.caller(access, cookie=cookie).actor.memberships
-    assert [e.action for e in entered(access)] == ["user_changed", "sign_in"]
+    assert [e.action for e in entered(access)] == ["password_changed", "sign_in"]
     assert refused(access, "doctor", "given-by-somebody") == "wrong_password"
 
 
@@ -188,7 +188,7 @@ def test_a_changed_password_ends_the_other_sessions(access: Access) -> None:
     person(access, "doctor")
     mine, found = signing.with_password(access, "doctor", PASSWORD, HERE)
     other, _ = signing.with_password(access, "doctor", PASSWORD, HERE)
-    with pytest.raises(Unauthenticated):
+    with pytest.raises(Denied):
         signing.change_password(access, found, "wrong", NEW, HERE)
     signing.change_password(access, found, PASSWORD, NEW, HERE)
     assert identify.caller(access, cookie=mine)
@@ -263,7 +263,7 @@ def test_a_second_factor_is_removed_by_the_password_only(access: Access, clock: 
     found = identify.session(access, cookie)
     with pytest.raises(Conflict):
         signing.begin_factor(access, found)
-    with pytest.raises(Unauthenticated):
+    with pytest.raises(Denied):
         signing.remove_factor(access, found, "wrong", HERE)
     signing.remove_factor(access, found, PASSWORD, HERE)
     assert signing.with_password(access, "doctor", PASSWORD, HERE)[1].step == ""

@@ -46,7 +46,8 @@ def client(settings: config.Settings) -> Iterator[Client]:
 def addresses(settings: config.Settings) -> list[str]:
     """Every path of every route: once naming a slide that is there, once nonsense; and what is no route at all."""
     archive = wiring.opened(settings)
-    templates = [path for path in wiring.paths(wiring.all_routes(archive, settings)) if path]
+    routes = wiring.all_routes(archive, wiring.access_of(archive, settings), settings)
+    templates = [path for path in wiring.paths(routes) if path]
     archive.close()
     names = {
         "study": uid_from("study", "one"),

@@ -11,11 +11,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lamelle.access.room import Access
 from lamelle.archive.store import Archive
 from lamelle.audit.room import Audit
 from lamelle.base.errors import LamelleError
 from lamelle.doors import http
-from lamelle.doors.web import audit, identity, imports, labels, roles, series, session, slides, studies, tiles
+from lamelle.doors.web import (
+    account,
+    audit,
+    identity,
+    imports,
+    labels,
+    oidc,
+    roles,
+    series,
+    session,
+    slides,
+    studies,
+    tiles,
+    users,
+)
 from lamelle.doors.web.models import Model, Problem
 from lamelle.doors.web.settings import WebSettings
 
@@ -23,7 +38,7 @@ TITLE = "Lamelle pages"
 DEFAULTS = WebSettings()
 
 
-def api(archive: Archive, settings: WebSettings = DEFAULTS, ledger: Audit | None = None) -> FastAPI:
+def api(archive: Archive, access: Access, settings: WebSettings = DEFAULTS, ledger: Audit | None = None) -> FastAPI:
     """The application to mount at /api."""
     app = FastAPI(
         title=TITLE,
@@ -38,7 +53,9 @@ def api(archive: Archive, settings: WebSettings = DEFAULTS, ledger: Audit | None
         include(app, restricted.router(archive, settings))
     for page in (series, imports):
         include(app, page.router(archive))
-    include(app, session.router(settings))
+    include(app, session.router(settings, access))
+    for about_people in (account, users, oidc):
+        include(app, about_people.router(access))
     include(app, roles.router())
     include(app, audit.router(cast(Audit, ledger)))
     app.router.routes.append(Route(tiles.TEMPLATE, tiles.endpoint(archive), methods=["GET"]))
@@ -68,7 +85,7 @@ def include(app: FastAPI, router: APIRouter) -> None:
 
 def schema() -> dict[str, Any]:
     """The OpenAPI description; no archive is needed to describe."""
-    return api(cast(Archive, None)).openapi()
+    return api(cast(Archive, None), cast(Access, None)).openapi()
 
 
 def shapes() -> dict[str, Any]:

@@ -8,7 +8,6 @@ from starlette.responses import Response
 from lamelle.archive.store import Archive
 from lamelle.base.errors import Denied, NotFound
 from lamelle.doors import guard
-from lamelle.doors.web.session import rights
 from lamelle.doors.web.settings import WebSettings
 from lamelle.doors.web.slides import slides_of
 from lamelle.doors.web.tiles import tiles_of
@@ -20,7 +19,7 @@ def router(archive: Archive, settings: WebSettings) -> APIRouter:
 
     @routes.get("/slides/{series_uid}/{image}", response_class=Response)
     def associated(request: Request, series_uid: str, image: Literal["label", "overview"]) -> Response:
-        if "label" not in rights(settings):
+        if not settings.show_labels:
             raise Denied("label_hidden", "labels and pictures of the whole slide are not shown here")
         known = slides.get(guard.reach(request), series_uid)
         found = known.slide.label if image == "label" else known.slide.overview

@@ -22,7 +22,6 @@ from lamelle.dicom import slide as model
 from lamelle.doors import guard
 from lamelle.doors.web import reading
 from lamelle.doors.web.models import LevelModel, PathModel, PyramidModel, Slide
-from lamelle.doors.web.session import rights
 from lamelle.doors.web.settings import WebSettings
 
 KEPT: Final = 128
@@ -124,7 +123,7 @@ def router(archive: Archive, settings: WebSettings) -> APIRouter:
 def described(archive: Archive, settings: WebSettings, reach: Reach, series_uid: str) -> Slide:
     """What the reading page needs to know of a slide. Raises: NotFound, Gone, Invalid("not_a_slide")."""
     known = slides_of(archive).get(reach, series_uid)
-    labels = reach.labels and "label" in rights(settings)
+    labels = reach.labels and settings.show_labels
     return describe(series_uid, known, labels=labels, siblings=_slides_in(archive, reach, known.study_uid))
 
 

@@ -17,7 +17,6 @@ from lamelle.dicom.slide import first, values
 from lamelle.doors import guard
 from lamelle.doors.web import reading
 from lamelle.doors.web.models import SeriesItem, SlideCard, Study, StudyItem, StudyPage
-from lamelle.doors.web.session import rights
 from lamelle.doors.web.settings import WebSettings
 from lamelle.doors.web.slides import Slides, slides_of
 
@@ -64,7 +63,7 @@ def router(archive: Archive, settings: WebSettings) -> APIRouter:
     @routes.get("/studies/{study_uid}")
     def study(request: Request, study_uid: str) -> Study:
         reach = guard.reach(request)
-        labels = reach.labels and "label" in rights(settings)
+        labels = reach.labels and settings.show_labels
         found = search(archive.db, reach, Query(Level.STUDY, study_uid=study_uid, include=STUDY, limit=1)).items
         if not found:
             raise NotFound("no_such_study", "no study by that UID")

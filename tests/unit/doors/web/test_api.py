@@ -14,6 +14,7 @@ from starlette.routing import Mount
 
 from lamelle.access.decide import TABLE
 from lamelle.access.model import WHOLE
+from lamelle.access.room import Access
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.base.ids import uid_from
 from lamelle.doors.web.api import api
@@ -23,6 +24,7 @@ from lamelle.testing import instances, pictures
 from lamelle.testing.archives import SetClock, store, stored
 from lamelle.testing.browser import client
 from lamelle.testing.guarded import open_to_all
+from lamelle.testing.people import CHEAP
 from lamelle.testing.pictures import SlideShape
 
 SERIES = uid_from("series", "biopsy", "a")
@@ -38,7 +40,8 @@ def opened(folder: Path) -> Archive:
 
 
 def asked(archive: Archive, settings: WebSettings | None = None) -> Ask:
-    app = Starlette(routes=[Mount("/api", api(archive, settings or WebSettings()))])
+    access = Access.open(archive.db, archive.clock, CHEAP)
+    app = Starlette(routes=[Mount("/api", api(archive, access, settings or WebSettings()))])
     return client(open_to_all(TilesFastPath(app, archive)))
 
 

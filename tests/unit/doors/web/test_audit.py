@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from lamelle.access import people, places
 from lamelle.access.model import Action, Caller, Purpose, Role
+from lamelle.access.room import Access
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.audit import ledger, tables
 from lamelle.audit.model import Entry
@@ -27,6 +28,7 @@ from lamelle.doors.web.api import api
 from lamelle.doors.web.settings import WebSettings
 from lamelle.testing.archives import SetClock
 from lamelle.testing.browser import Client, client
+from lamelle.testing.people import CHEAP
 
 
 @pytest.fixture
@@ -53,7 +55,9 @@ def asked(archive: Archive, room: Audit, *, told: list[Entry] | None = None, cal
     """The page of an officer, of the whole installation unless said otherwise."""
     callers = Callers(lambda _: caller, 1.0)
     entries: list[Entry] = [] if told is None else told
-    app = Starlette(routes=[Mount("/api", api(archive, WebSettings(), room))])
+    app = Starlette(
+        routes=[Mount("/api", api(archive, Access.open(archive.db, archive.clock, CHEAP), WebSettings(), room))]
+    )
 
     async def met(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
