@@ -95,6 +95,7 @@ def test_settings_named_in_the_text_exist() -> None:
     known = set(config.names())
     sections = "|".join(config.sections())
     variables = {config.variable(setting) for setting in known} | {config.FILE_VARIABLE, "LAMELLE_SKIP_VIEWER"}
+    variables |= {config.secret_variable(setting) for setting in config.SECRETS}
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         named = set(re.findall(rf"`((?:{sections})\.[a-z_0-9]+)`", text))

@@ -9,6 +9,7 @@ import gc
 import os
 import resource
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from functools import partial
@@ -18,10 +19,11 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from lamelle.base import tls
 from lamelle.doors import guard
-from lamelle.doors.headers import SHORT
+from lamelle.doors.headers import SHORT, SHORT_TLS
 from lamelle.ops import wiring
-from lamelle.ops.config import Settings
+from lamelle.ops.config import ServeSettings, Settings
 
 LINES_LIMIT: Final = 32 << 10
 """Bytes of a request's header lines."""
@@ -50,6 +52,7 @@ LOOK_S: Final = 5
 def answer(settings: Settings, listener: socket.socket, ready: Callable[[], object] = lambda: None) -> None:
     """Answer who connects to `listener`, until SIGTERM; requests in flight finish first. `ready`: called before."""
     _allow_many_files()
+    secured = secure(settings.serve)
     application, heads = wiring.application(settings), Heads()
     connections: set[Connection] = set()
     gc.collect()
@@ -71,6 +74,7 @@ def answer(settings: Settings, listener: socket.socket, ready: Callable[[], obje
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        ssl_context_factory=None if secured is None else lambda *_: secured,
         limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=settings.serve.silence_s,
         timeout_graceful_shutdown=settings.serve.stop_timeout_s,
@@ -79,6 +83,16 @@ def answer(settings: Settings, listener: socket.socket, ready: Callable[[], obje
     )
     ready()
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def secure(settings: ServeSettings) -> ssl.SSLContext | None:
+    """How connections are secured; None: they are not. Raises: Invalid bad_certificate."""
+    if not settings.tls_cert:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.harden(context, cert=settings.tls_cert, key=settings.tls_key, named="serve.tls_cert or serve.tls_key")
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def _allow_many_files() -> None:
@@ -159,7 +173,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(**given)
         self._observed, self._at_hand, self._callers = application.asgi, application.at_hand, application.callers
         self._heads, self._everyone = heads, everyone
-        self._socket = -1
+        self._socket, self._told = -1, SHORT_TLS
         self._inside = self._heading = False
         """Whether a request has begun and not ended; whether its head has not ended."""
         self._head_size = 0
@@ -171,7 +185,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self._everyone.add(self)
         if self.scheme == "http":
-            self._socket = transport.get_extra_info("socket").fileno()
+            self._socket, self._told = transport.get_extra_info("socket").fileno(), SHORT
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._everyone.discard(self)
@@ -222,7 +236,7 @@ class Connection(HttpToolsProtocol):
         head = b"HTTP/1.1 200 OK\r\ndate: %b\r\nx-request-id: %b\r\n%b%b\r\n%b" % (
             date,
             request_id,
-            SHORT,
+            self._told,
             lines,
             before,
         )

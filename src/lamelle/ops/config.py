@@ -28,6 +28,7 @@ from lamelle.lab.settings import LabSettings
 
 PREFIX = "LAMELLE_"
 FILE_VARIABLE = "LAMELLE_CONFIG"
+# Hidden wherever settings are shown, never taken from a command line; each may lie in a file of its own.
 SECRETS = frozenset({"access.oidc", "archive.database_url", "archive.s3_access_key", "archive.s3_secret_key"})
 
 
@@ -49,6 +50,10 @@ class ServeSettings:
     """Seconds that requests in flight get to finish after SIGTERM; whole studies take the longest."""
     silence_s: int = 120
     """Seconds after which a connection is closed whose client neither sends nor reads, whatever it waits for."""
+    tls_cert: str = ""
+    """PEM file of our certificate and those that vouch for it; set: HTTPS alone is spoken. Read at the start."""
+    tls_key: str = ""
+    """PEM file of our private key; empty: it lies in tls_cert."""
     access_log: Literal["all", "some", "errors", "none"] = "some"
     """Requests worth a line; `some` leaves out tiles and frames that went well, which /metrics counts."""
     proxies: tuple[str, ...] = ()
@@ -63,6 +68,8 @@ class ServeSettings:
         _within("serve.silence_s", self.silence_s, 1, 86400)
         for name in ("proxies", "metrics_from"):
             _networks(f"serve.{name}", getattr(self, name))
+        if self.tls_key and not self.tls_cert:
+            raise Invalid("bad_setting", "serve.tls_key is of no use without serve.tls_cert")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +137,27 @@ def load(
     for name in names():
         if (text := environment.get(variable(name))) is not None:
             values[name] = text
-    values.update({name: value for name, value in (overrides or {}).items() if value is not None})
-    return _build(values)
+        if name in SECRETS and (path := environment.get(secret_variable(name))):
+            values[name] = _secret(name, path, environment)
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    for name in SECRETS & given.keys():
+        raise Invalid("bad_setting", f"{name} is a secret: every process sees a command line; {_secret_ways(name)}")
+    return _build({**values, **given})
+
+
+def _secret(name: str, path: str, environment: Mapping[str, str]) -> str:
+    """What a file holds, without the line end that editors leave."""
+    if variable(name) in environment:
+        raise Invalid("bad_setting", f"{variable(name)} and {secret_variable(name)} are both set")
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise Invalid("bad_setting", f"{secret_variable(name)}: {path} cannot be read: {why}") from error
+
+
+def _secret_ways(name: str) -> str:
+    return f"give it by {variable(name)}, by a file that {secret_variable(name)} names, or in the settings file"
 
 
 def names() -> Iterator[str]:
@@ -150,9 +176,14 @@ def variable(name: str) -> str:
     return PREFIX + name.replace(".", "_").upper()
 
 
+def secret_variable(name: str) -> str:
+    """The environment variable of the file that holds a secret, as container platforms hand them over."""
+    return f"{variable(name)}_FILE"
+
+
 def unknown_variables(environment: Mapping[str, str] | None = None) -> list[str]:
     """`LAMELLE_*` names that mean nothing here: a typing error, or Kubernetes' service links (so no error)."""
-    known = {variable(name) for name in names()} | {FILE_VARIABLE}
+    known = {variable(name) for name in names()} | {secret_variable(name) for name in SECRETS} | {FILE_VARIABLE}
     given = os.environ if environment is None else environment
     return sorted(name for name in given if name.startswith(PREFIX) and name not in known)
 

@@ -74,7 +74,10 @@ def _setting(section: str, kind: Any, key: str) -> str:
     value = config.text(config.default(name))
     hint = get_type_hints(kind)[key]
     shown = f"`{value}`" if value else "empty"
-    return f"### {name}\n\n{about(kind)[key]}\n\n`{config.variable(name)}` · {config.allowed(hint)} · default {shown}"
+    given = f"`{config.variable(name)}`"
+    if name in config.SECRETS:
+        given += f" or `{config.secret_variable(name)}` (a file)"
+    return f"### {name}\n\n{about(kind)[key]}\n\n{given} · {config.allowed(hint)} · default {shown}"
 
 
 def _nested(kind: Any) -> Iterator[Any]:

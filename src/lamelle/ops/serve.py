@@ -60,9 +60,10 @@ def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
             held_open.enter_context(dicom)
             announce(f"Lamelle receives DICOM on {_shown(*dicom.getsockname()[:2])} as {settings.dimse.aet}")
         where = _shown(settings.serve.host, web.getsockname()[1])
+        scheme = "https" if settings.serve.tls_cert else "http"
         private = [thing for thing in (lock, web, dicom) if thing is not None]
         family = Family(
-            list(_places(settings, web, dicom)), private, lambda: announce(f"Lamelle listens on http://{where}")
+            list(_places(settings, web, dicom)), private, lambda: announce(f"Lamelle listens on {scheme}://{where}")
         )
         family.live()
         children.apart(lambda: _stopped(settings))
@@ -78,8 +79,9 @@ def load() -> None:
 
 
 def _started(settings: Settings) -> None:
-    from lamelle.ops import wiring
+    from lamelle.ops import answering, wiring
 
+    answering.secure(settings.serve)
     wiring.started(settings)
 
 

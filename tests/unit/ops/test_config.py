@@ -1,8 +1,9 @@
 """Settings: precedence, types, errors that name the setting, and the way to child processes and back."""
 
+import json
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -73,9 +74,10 @@ def test_unknown_variables_are_named() -> None:
 
 def test_secrets_are_hidden() -> None:
     settings = config.load(
-        None,
-        {},
-        {"archive.database_url": "postgresql+psycopg://me:word@db/lamelle", "archive.s3_secret_key": "word"},
+        environment={
+            "LAMELLE_ARCHIVE_DATABASE_URL": "postgresql+psycopg://me:word@db/lamelle",
+            "LAMELLE_ARCHIVE_S3_SECRET_KEY": "word",
+        }
     )
     shown = config.shown(settings)
     assert "word" not in "".join(shown.values())
@@ -84,14 +86,15 @@ def test_secrets_are_hidden() -> None:
 
 def test_of_a_provider_all_but_its_secret_is_shown() -> None:
     provider = {"name": "psc", "issuer": "https://psc.example", "client_id": "lamelle", "client_secret": "a word"}
-    shown = config.shown(config.load(None, {}, {"access.oidc": [provider]}))
+    shown = config.shown(config.load(environment={"LAMELLE_ACCESS_OIDC": json.dumps([provider])}))
     assert "a word" not in shown["access.oidc"]
     assert "https://psc.example" in shown["access.oidc"]
 
 
-def test_a_wrong_secret_is_not_quoted() -> None:
+def test_a_wrong_secret_is_not_quoted(tmp_path: Path) -> None:
+    (tmp_path / "lamelle.toml").write_text("[archive]\ns3_secret_key = 12345\n")
     with pytest.raises(Invalid) as caught:
-        config.load(None, {}, {"archive.s3_secret_key": 12345})
+        config.load(tmp_path / "lamelle.toml", {})
     assert "12345" not in caught.value.message
 
 
@@ -134,3 +137,44 @@ def test_what_does_not_fit_is_refused(field: str, given: object) -> None:
     hints = {item.name: item.type for item in fields(Wide)}
     with pytest.raises(Invalid):
         config.convert(field, hints[field], given)
+
+
+@pytest.mark.parametrize("name", sorted(config.SECRETS - {"access.oidc"}))
+def test_a_secret_may_lie_in_a_file(name: str, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("postgresql://u:hush@db/l\n")
+    told = {config.secret_variable(name): str(secret)}
+    section, key = name.split(".")
+    assert getattr(getattr(config.load(environment=told), section), key) == "postgresql://u:hush@db/l"
+    assert config.unknown_variables(told) == []
+    with pytest.raises(Invalid, match="both set"):
+        config.load(environment={**told, config.variable(name): "other"})
+    with pytest.raises(Invalid, match="cannot be read"):
+        config.load(environment={config.secret_variable(name): str(tmp_path / "none")})
+
+
+@pytest.mark.parametrize("name", sorted(config.SECRETS))
+def test_a_secret_is_not_taken_from_a_command_line(name: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        config.load(environment={}, overrides={name: "hush"})
+    assert "hush" not in caught.value.message and config.secret_variable(name) in caught.value.message
+
+
+def test_no_command_has_an_option_for_a_secret() -> None:
+    """A password is asked for or read from standard input: what is typed on a line is kept by shells and seen by ps."""
+    import typer
+
+    from lamelle.ops import cli
+
+    found: list[str] = []
+
+    def look(command: Any, path: str) -> None:
+        for parameter in command.params:
+            words = {word for text in parameter.opts for word in text.strip("-").replace("_", "-").split("-")}
+            if words & {"password", "secret", "passphrase", "pin"}:
+                found.append(f"{path} {parameter.opts}")
+        for name, below in getattr(command, "commands", {}).items():
+            look(below, f"{path} {name}")
+
+    look(typer.main.get_command(cli.app), "lamelle")
+    assert found == []

@@ -1,6 +1,7 @@
 """The doctor finds what is wrong, and says what to do."""
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,8 @@ def test_sqlite_on_a_network_share_is_a_problem(tmp_path: Path, monkeypatch: pyt
 def test_a_catalogue_without_name_pieces_is_told_how_to_get_them(tmp_path: Path, catalogue_url: str) -> None:
     if not catalogue_url.startswith("postgresql"):
         pytest.skip("SQLite has its own")
-    asked = settings(tmp_path, archive__database_url=catalogue_url)
+    plain = settings(tmp_path)
+    asked = replace(plain, archive=replace(plain.archive, database_url=catalogue_url))
     assert doctor.database(asked).status == "ok"
     db = Database(catalogue_url)
     with db.write() as conn:

@@ -10,8 +10,9 @@ from typing import Final
 
 from lamelle import __version__
 from lamelle.archive import catalogue
+from lamelle.base import tls
 from lamelle.dicom import encode, transfer, uids
-from lamelle.doors.dimse import commands, commitment, negotiation, notifying, services, storage, tls
+from lamelle.doors.dimse import commands, commitment, negotiation, notifying, services, storage
 from lamelle.doors.dimse.commands import N_CREATE, N_SET, Status
 from lamelle.doors.dimse.identifiers import FIND, GET, MOVE, PATIENT_ROOT, STUDY_ROOT
 from lamelle.doors.dimse.node import Service

@@ -1,4 +1,4 @@
-"""TLS as PS3.15 B.12 and BCP 195 ask for it: 1.2 or newer, ephemeral keys, authenticated encryption, no compression.
+"""Who is believed on a secured association, by its settings; what is allowed there is base.tls.
 
 The handshake itself is made by whoever holds the connection, in its own thread.
 """
@@ -6,14 +6,10 @@ The handshake itself is made by whoever holds the connection, in its own thread.
 import socket
 import ssl
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
-from lamelle.base.errors import Invalid
+from lamelle.base import tls
 from lamelle.doors.dimse.settings import DimseSettings
-
-OLDEST: Final = ssl.TLSVersion.TLSv1_2
-CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""Of TLS 1.2; all of 1.3 are of this kind. Source: RFC 9325 4.2."""
 
 
 @lru_cache(maxsize=8)
@@ -46,13 +42,10 @@ def names(sock: socket.socket) -> frozenset[str]:
 
 
 def _harden(context: ssl.SSLContext, settings: DimseSettings) -> None:
-    context.minimum_version = OLDEST
-    context.set_ciphers(CIPHERS)
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    try:
-        if settings.tls_cert:
-            context.load_cert_chain(settings.tls_cert, settings.tls_key or None)
-        if settings.tls_ca:
-            context.load_verify_locations(settings.tls_ca)
-    except OSError as error:  # ssl.SSLError is one
-        raise Invalid("bad_certificate", "dimse.tls_cert, tls_key or tls_ca cannot be read as PEM") from error
+    tls.harden(
+        context,
+        cert=settings.tls_cert,
+        key=settings.tls_key,
+        authorities=settings.tls_ca,
+        named="dimse.tls_cert, tls_key or tls_ca",
+    )
