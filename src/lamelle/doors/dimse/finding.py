@@ -56,7 +56,7 @@ def _found(node: Node, reach: Reach, asked: Identifier, options: Options, limit:
     archive = node.archive
     wanted = identifiers.query(asked, options, limit)
     find_all = patients.found if asked.rank is Rank.PATIENT else query.found
-    return find_all(archive.db, reach, wanted, scan_limit=archive.settings.scan_limit)
+    return find_all(archive.db, reach, wanted, scan_limit=archive.settings.scan_limit, clock=archive.clock)
 
 
 def cancelled(association: Association, command: Command) -> bool:

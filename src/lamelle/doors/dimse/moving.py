@@ -75,7 +75,8 @@ def move(node: Node, association: Association, message: Message) -> None:
     if peer is None or not peer.host or not peer.port:
         visit.note("export", "refused", subject=command.move_destination, reason="unknown_destination")
         raise NotFound("unknown_destination", f"no address is known of {command.move_destination}")
-    chosen = selection.select(node.archive.db, visits.sent_to(visit.reach(Action.EXPORT), peer), wanted)
+    archive, reach = node.archive, visits.sent_to(visit.reach(Action.EXPORT), peer)
+    chosen = selection.select(archive.db, reach, wanted, clock=archive.clock)
     originator = Originator(association.calling_aet, command.message_id)
     sent = sending.each(node, peer, visit, chosen.ids, chosen.kinds, originator)
     _perform(association, message, chosen, sent, lambda: finding.cancelled(association, command))
@@ -84,13 +85,13 @@ def move(node: Node, association: Association, message: Message) -> None:
 def get(node: Node, association: Association, message: Message) -> None:
     """Send on the requester's own association. Raises: Invalid, Aborted."""
     command, visit = message.command, association.visit
-    reach = visit.reach(Action.EXPORT)
-    chosen = selection.select(node.archive.db, reach, _wanted(message))
+    archive, reach = node.archive, visit.reach(Action.EXPORT)
+    chosen = selection.select(archive.db, reach, _wanted(message), clock=archive.clock)
     ended: list[bool] = []
-    sender = Sender(node.archive, association, elsewhere=lambda other: ended.append(finding.cancels(other, command)))
+    sender = Sender(archive, association, elsewhere=lambda other: ended.append(finding.cancels(other, command)))
 
     def sent() -> Generator[Sent, None, None]:
-        for ref in selection.refs(node.archive.db, reach, chosen.ids):
+        for ref in selection.refs(archive.db, reach, chosen.ids, clock=archive.clock):
             if ref is not None:
                 visit.note_study("retrieve", ref.study_uid, ref.patient_id, ref.issuer)
             yield Sent("", Status.NO_SUCH_INSTANCE, "deleted meanwhile") if ref is None else sender.send(ref)

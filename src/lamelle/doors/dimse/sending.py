@@ -153,7 +153,7 @@ def each(
     for number, (classes, proposals) in enumerate(plans(kinds)):
         run = _Run(node, peer, proposals, originator or Originator())
         try:
-            for ref in selection.refs(node.archive.db, reach, ids):
+            for ref in selection.refs(node.archive.db, reach, ids, clock=node.archive.clock):
                 if ref is None:
                     if number == 0:
                         yield Sent("", Status.NO_SUCH_INSTANCE, "deleted meanwhile")
