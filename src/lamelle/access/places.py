@@ -69,10 +69,16 @@ def add(conn: sa.Connection, kind: Kind, name: str, parent_id: int | None = None
     if (kind == "establishment") != (parent_id is None) or not name.strip():
         raise Invalid("bad_place", "a site or department is in a place, an establishment in none; each has a name")
     check_finess(finess)
-    if parent_id is not None and conn.execute(sa.select(place.c.id).where(place.c.id == parent_id)).first() is None:
-        raise NotFound("no_such_place", f"there is no place {parent_id}")
+    if parent_id is not None:
+        check(conn, parent_id)
     row = {"kind": kind, "name": name.strip(), "parent_id": parent_id, "finess": finess}
     return int(conn.execute(sa.insert(place).values(row).returning(place.c.id)).scalar_one())
+
+
+def check(conn: sa.Connection, number: int) -> None:
+    """Raises: NotFound("no_such_place")."""
+    if conn.execute(sa.select(place.c.id).where(place.c.id == number)).first() is None:
+        raise NotFound("no_such_place", f"there is no place {number}")
 
 
 def change(conn: sa.Connection, number: int, name: str, finess: str = "") -> None:

@@ -77,6 +77,7 @@ def import_(
     data: Data = None,
     file: File = None,
     retry: Annotated[bool, typer.Option(help="Try again what was refused before.")] = False,
+    place: Annotated[int | None, typer.Option(help="Number of the place that new studies belong to.")] = None,
 ) -> None:
     """Take slides and DICOM files into the archive; run again, it does what is left."""
     from lamelle.doors.files import importing
@@ -94,6 +95,7 @@ def import_(
                 paths,
                 lambda moment: advance(moment.all_done, moment.all_size),
                 retry=retry,
+                place=place,
                 stop=stop,
             )
     finally:

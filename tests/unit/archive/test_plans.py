@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from lamelle.access.model import WHOLE
+from lamelle.access import shares
+from lamelle.access.model import WHOLE, Guest, Purpose, Reach
 from lamelle.archive import query
 from lamelle.archive.query import Level, Match, Query, search
 from lamelle.archive.store import Archive
+from lamelle.base.ids import uid_from
 from lamelle.testing.archives import stored
 from lamelle.testing.instances import instance
 
@@ -33,26 +35,61 @@ KEYS = {
 }
 
 
+GUEST = Guest("actor", 7, Purpose.CARE)
+REACHES = {
+    "everything": WHOLE,
+    "a place": Reach(False, frozenset({1}), labels=False),
+    "places and shares": Reach(False, frozenset({1, 3}), frozenset({GUEST})),
+    "shares": Reach(False, frozenset(), frozenset({GUEST})),
+}
+
+
+@pytest.mark.parametrize("reach", REACHES.values(), ids=REACHES.keys())
 @pytest.mark.parametrize("few", [0, 2_000])
 @pytest.mark.parametrize(("tag", "value"), KEYS.values(), ids=KEYS.keys())
 def test_no_standard_key_scans(
-    archive: Archive, monkeypatch: pytest.MonkeyPatch, few: int, tag: str, value: str
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, few: int, tag: str, value: str, reach: Reach
 ) -> None:
     if archive.db.dialect != "sqlite":
         pytest.skip("the plans of SQLite")
-    stored(archive, [instance(str(n), StudyDate=f"2026010{n}") for n in range(1, 4)])
+    _fill(archive)
     monkeypatch.setattr(query, "FEW", few)
-    asked: list[tuple[str, Any]] = []
-    remember = lambda conn, cursor, statement, parameters, *rest: asked.append((statement, parameters))  # noqa: E731
-    sa.event.listen(archive.db.engine, "before_cursor_execute", remember)
-    search(archive.db, WHOLE, Query(Level.STUDY, (Match((tag,), value),), limit=1))
-    sa.event.remove(archive.db.engine, "before_cursor_execute", remember)
-    plans = []
-    with archive.db.read() as conn:
-        for statement, parameters in asked:
-            if statement.startswith("SELECT"):
-                rows = conn.exec_driver_sql("EXPLAIN QUERY PLAN " + statement, parameters)
-                plans += [str(row[3]) for row in rows]
+    plans = _plans(archive, reach, Query(Level.STUDY, (Match((tag,), value),), limit=1))
     assert plans
     scans = [plan for plan in plans if re.match(r"SCAN (study|series|instance|metadata)\b(?!.* INDEX )", plan)]
     assert scans == []
+
+
+@pytest.mark.parametrize("reach", REACHES.values(), ids=REACHES.keys())
+def test_a_list_is_counted_by_sums_and_walked_in_one_index(archive: Archive, reach: Reach) -> None:
+    """Whoever asks: no row of a study is read but those of the page, and of what is shared."""
+    if archive.db.dialect != "sqlite":
+        pytest.skip("the plans of SQLite")
+    _fill(archive)
+    plans = _plans(archive, reach, Query(Level.STUDY, (Match(("00080020",), "20260101-"),), limit=2))
+    walked = [plan for plan in plans if "ix_study_walk" in plan]
+    assert walked and all("COVERING INDEX ix_study_walk" in plan for plan in walked)
+    others = [plan for plan in plans if re.search(r"(SCAN|SEARCH) study\b", plan) and plan not in walked]
+    assert all("INTEGER PRIMARY KEY" in plan or "(uid=?)" in plan for plan in others), others
+
+
+def _fill(archive: Archive) -> None:
+    stored(archive, [instance(str(n), StudyDate=f"2026010{n}") for n in range(1, 4)])
+    with archive.db.write() as conn:
+        shares.give(conn, [uid_from("study", "1")], GUEST, 1, archive.clock.now())
+
+
+def _plans(archive: Archive, reach: Reach, asked: Query) -> list[str]:
+    """How each SELECT of a search is done."""
+    said: list[tuple[str, Any]] = []
+    remember = lambda conn, cursor, statement, parameters, *rest: said.append((statement, parameters))  # noqa: E731
+    sa.event.listen(archive.db.engine, "before_cursor_execute", remember)
+    search(archive.db, reach, asked, clock=archive.clock)
+    sa.event.remove(archive.db.engine, "before_cursor_execute", remember)
+    plans = []
+    with archive.db.read() as conn:
+        for statement, parameters in said:
+            if statement.startswith("SELECT"):
+                rows = conn.exec_driver_sql("EXPLAIN QUERY PLAN " + statement, parameters)
+                plans += [str(row[3]) for row in rows]
+    return plans

@@ -3,14 +3,18 @@
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from lamelle.access.model import WHOLE
-from lamelle.archive import catalogue
+from lamelle.access import places
+from lamelle.access.model import FIRST_PLACE, WHOLE
+from lamelle.access.room import SYSTEM
+from lamelle.archive import catalogue, lifecycle, moving, reconcile
 from lamelle.archive.reconcile import catalogue_fingerprint, rebuild, verify
 from lamelle.archive.store import Archive, ArchiveSettings
+from lamelle.base.ids import uid_from
 from lamelle.testing.archives import SetClock, store, stored
 from lamelle.testing.instances import dataset, instance, part10, slide
 
@@ -75,6 +79,52 @@ def test_rebuild_gives_the_same_catalogue(archive: Archive) -> None:
     report = rebuild(archive.db, archive.blobs)
     assert report.sound and report.instances == len(files)
     assert catalogue_fingerprint(archive.db) == before
+
+
+def test_rebuild_leaves_every_study_in_its_place(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also what was deleted, and also when the first attempt is cut off."""
+    stored(archive, [instance(str(n)) for n in range(5)])
+    uids = [uid_from("study", str(n)) for n in range(5)]
+    with archive.db.write() as conn:
+        places.add(conn, "establishment", "Another")
+    for place, uid in enumerate(uids):
+        moving.move(archive.db, archive.clock, SYSTEM, uid, place % 2 + 1)
+    lifecycle.delete(archive.db, archive.blobs, archive.clock, WHOLE, uids[1])
+    before = catalogue_fingerprint(archive.db)
+    monkeypatch.setattr(reconcile, "BATCH", 1)
+    monkeypatch.setattr(reconcile, "_scan", _cut_off(reconcile._scan, 3))
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(archive.db, archive.blobs)
+    monkeypatch.undo()
+    assert catalogue_fingerprint(archive.db) != before
+    assert rebuild(archive.db, archive.blobs).sound
+    assert catalogue_fingerprint(archive.db) == before
+    with archive.db.read() as conn:
+        assert conn.execute(sa.select(catalogue.remembered_place)).all() == []
+
+
+def _cut_off(scan: Any, after: int) -> Any:
+    def scanning(*given: Any) -> Any:
+        left.pop() if left else pytest.fail("it went on")
+        if not left:
+            raise KeyboardInterrupt
+        return scan(*given)
+
+    left = [None] * after
+    return scanning
+
+
+@pytest.mark.parametrize(("establishments", "place"), [(1, FIRST_PLACE), (2, catalogue.NO_PLACE)])
+def test_a_study_nobody_knows_the_place_of(archive: Archive, establishments: int, place: int) -> None:
+    """As after a loss of the catalogue: of several establishments nobody can tell whose it is."""
+    stored(archive, [instance()])
+    with archive.db.write() as conn:
+        for _ in range(establishments - 1):
+            places.add(conn, "establishment", "Another")
+        conn.execute(sa.delete(catalogue.study))
+    rebuild(archive.db, archive.blobs)
+    [ref] = archive.retrieve.instances(WHOLE, uid_from("study", "1"))
+    assert ref.place == place
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from lamelle.access import places
 from lamelle.archive import imports
 from lamelle.archive.imports import ImportRecord, State
 from lamelle.archive.store import Archive
@@ -88,21 +89,25 @@ def import_paths(
     progress: Listen = lambda moment: None,
     *,
     facts: SlideFacts | None = None,
+    place: int | None = None,
     retry: bool = False,
     stop: threading.Event | None = None,
 ) -> ImportReport:
     """Take in every slide and DICOM file of these files and folders; what an earlier run took in is left out.
 
-    Without `facts`, a slide in a watched folder is read by the folder's rule. `retry` tries again
-    what was refused before. `progress` is called from several threads, one at a time.
-    Ctrl-C and `stop` end it after dropping what is half done.
+    Without `facts`, a slide in a watched folder is read by the folder's rule; without `place`, what is new belongs to
+    the folder's. `retry` tries again what was refused before. `progress` is called from several threads, one at a
+    time. Ctrl-C and `stop` end it after dropping what is half done.
 
-    Raises: NotFound `no_such_file`; Unavailable when the catalogue is.
+    Raises: NotFound `no_such_file`, `no_such_place`; Unavailable when the catalogue is.
     """
     for path in paths:
         if not path.exists():
             raise NotFound("no_such_file", f"There is no {path}.")
-    return _Import(archive, settings, progress, facts, stop or threading.Event()).run(paths, retry)
+    if place is not None:
+        with archive.db.read() as conn:
+            places.check(conn, place)
+    return _Import(archive, settings, progress, facts, place, stop or threading.Event()).run(paths, retry)
 
 
 @dataclass(slots=True)
@@ -158,14 +163,21 @@ class _Import:
     """One run."""
 
     def __init__(
-        self, archive: Archive, settings: FilesSettings, listen: Listen, facts: SlideFacts | None, stop: threading.Event
+        self,
+        archive: Archive,
+        settings: FilesSettings,
+        listen: Listen,
+        facts: SlideFacts | None,
+        place: int | None,
+        stop: threading.Event,
     ) -> None:
         self._archive, self._settings, self._stop = archive, settings, stop
         self._reports: list[FileReport] = []
         self._stopped: str | None = None
         self._meter = _Meter(listen, 0, 0)
         asked = (lambda source: settings.facts_of(source.path)) if facts is None else (lambda source: facts)
-        self._intake = Intake(archive, settings, facts=asked, advance=self._advance, stop=stop)
+        owner = (lambda source: settings.place_of(source.path)) if place is None else (lambda source: place)
+        self._intake = Intake(archive, settings, facts=asked, place=owner, advance=self._advance, stop=stop)
         self._size = 0
 
     def run(self, paths: Sequence[Path], retry: bool) -> ImportReport:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from lamelle.access.model import FIRST_PLACE
 from lamelle.archive import imports
 from lamelle.archive.imports import FINAL, Ended, ImportRecord, Seen, State
 from lamelle.archive.ingest import Origin, Outcome, Reception
@@ -88,13 +89,14 @@ class Intake:
         settings: FilesSettings,
         *,
         facts: Callable[[Source], object] = lambda source: None,
+        place: Callable[[Source], int] = lambda source: FIRST_PLACE,
         advance: Advance = lambda source, size: None,
         stop: threading.Event | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._archive, self._settings = archive, settings
         self._clock = clock or archive.clock
-        self._facts, self._advance = facts, advance
+        self._facts, self._place, self._advance = facts, place, advance
         self._stop = stop or threading.Event()
         self._worker = identity.worker_name()
 
@@ -103,7 +105,7 @@ class Intake:
 
         Raises: Unavailable when the catalogue is.
         """
-        files = [_seen(source) for source in unit.sources]
+        files = [replace(_seen(source), place=self._place(source)) for source in unit.sources]
         attempts = imports.claim(self._archive.db, files, self._worker, self._now(), self._lease(), identity.is_dead)
         mine = tuple(source for source in unit.sources if source.key in attempts)
         taken = {item.source.key: item for item in self._tried(Unit(unit.format, mine), attempts)} if mine else {}
@@ -133,7 +135,7 @@ class Intake:
         with ExitStack() as stack:
             read: list[tuple[Source, Reception]] = []
             for source in found:
-                reception = stack.enter_context(self._archive.ingest.receive(_origin("dicom")))
+                reception = stack.enter_context(self._archive.ingest.receive(self._origin("dicom", source)))
                 try:
                     self._feed(source, reception, lease)
                     read.append((source, reception))
@@ -170,7 +172,7 @@ class Intake:
             received: list[Reception] = []
 
             def sink(name: str) -> Reception:
-                received.append(stack.enter_context(self._archive.ingest.receive(_origin(format_))))
+                received.append(stack.enter_context(self._archive.ingest.receive(self._origin(format_, source))))
                 return received[-1]
 
             scratch = stack.enter_context(identity.scratch(self._archive.settings.data_dir / "scratch"))
@@ -219,6 +221,9 @@ class Intake:
         for state, code in sorted({(str(item.state), item.code or "") for item in done}):
             count = sum((str(item.state), item.code or "") == (state, code) for item in done)
             log("files_taken", state=state, code=code, format=unit.format, count=count)
+
+    def _origin(self, detail: str, source: Source) -> Origin:
+        return Origin("files", detail, self._place(source))
 
     # -- small helps -------------------------------------------------------------------------------------------------
 
@@ -275,7 +280,3 @@ def _summary(source: Source, outcomes: Sequence[Outcome]) -> Taken:
     worst = min(outcomes, key=lambda outcome: WORST.index(State(outcome.status)))
     kept = sum(outcome.status in ("stored", "duplicate") for outcome in outcomes)
     return Taken(source, State(worst.status), worst.code, worst.message, kept, worst.study_uid, worst.series_uid)
-
-
-def _origin(detail: str) -> Origin:
-    return Origin("files", detail)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from lamelle.access.model import FIRST_PLACE
 from lamelle.dicom.vendors import ConvertSettings, SiteRule, SlideFacts
 from lamelle.doors.files.request import READER, Limits
 
@@ -26,6 +27,8 @@ class WatchedFolder:
     """What happens to files that are in the archive, after this was verified: nothing, into `done/`, or deleted."""
     refused: Literal["leave", "move"] = "leave"
     """What happens to files that were refused: nothing, or into `refused/`."""
+    place: int = FIRST_PLACE
+    """Number of the place that studies begun by this folder belong to; 1 is the first establishment."""
 
     def __post_init__(self) -> None:
         self.rule()
@@ -83,8 +86,17 @@ class FilesSettings:
 
     def facts_of(self, path: Path) -> SlideFacts | SiteRule:
         """What the watched folder around a slide knows of it; nothing outside of all. Raises: Invalid `bad_fact`."""
+        folder = self._around(path)
+        return folder.facts_of(path) if folder else SlideFacts()
+
+    def place_of(self, path: Path) -> int:
+        """The place of the watched folder around a slide; outside of all the first."""
+        folder = self._around(path)
+        return folder.place if folder else FIRST_PLACE
+
+    def _around(self, path: Path) -> WatchedFolder | None:
         around = [folder for folder in self.watch if path.is_relative_to(folder.path.absolute())]
-        return max(around, key=lambda folder: len(folder.path.parts)).facts_of(path) if around else SlideFacts()
+        return max(around, key=lambda folder: len(folder.path.parts), default=None)
 
     def __post_init__(self) -> None:
         for name, low in (("slides_at_once", 1), ("stable_polls", 1), ("batch_files", 1), ("retries", 1)):

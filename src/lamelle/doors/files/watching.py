@@ -89,7 +89,12 @@ class _Folder:
         self._done: dict[str, tuple[Member, ...]] = {}
         self._lost: tuple[Path, ...] = ()
         self._intake = Intake(
-            archive, settings, facts=lambda source: folder.facts_of(source.path), stop=stop, clock=clock
+            archive,
+            settings,
+            facts=lambda source: folder.facts_of(source.path),
+            place=lambda source: folder.place,
+            stop=stop,
+            clock=clock,
         )
 
     def look(self) -> Look:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lamelle.access.model import WHOLE
+from lamelle.access import places
+from lamelle.access.model import FIRST_PLACE, WHOLE
 from lamelle.archive import imports
 from lamelle.archive.store import Archive
 from lamelle.base import confined
@@ -236,3 +237,22 @@ def test_an_import_killed_in_the_middle_is_resumed(archive: Archive, settings: F
     path.write_bytes(slide("second"))
     assert counts(import_paths(archive, settings, [inbox])) == {"known": 1, "stored": 2}
     assert len(archive.retrieve.instances(WHOLE, uid_from("second"))) == 3
+
+
+def test_what_is_new_belongs_to_the_place_asked_for_or_of_the_folder(
+    archive: Archive, settings: FilesSettings, inbox: Path
+) -> None:
+    for name in ("a", "b"):
+        (inbox / name).mkdir()
+        (inbox / name / "x.dcm").write_bytes(part10(name))
+    watching = replace(settings, watch=(WatchedFolder(inbox / "a", place=3),))
+    import_paths(archive, watching, [inbox])
+    found = [archive.retrieve.instances(WHOLE, uid_from(name))[0].place for name in ("a", "b")]
+    assert found == [3, FIRST_PLACE]
+    (inbox / "c.dcm").write_bytes(part10("c"))
+    with archive.db.write() as conn:
+        number = places.add(conn, "site", "Annex", FIRST_PLACE)
+    import_paths(archive, watching, [inbox / "c.dcm"], place=number)
+    assert archive.retrieve.instances(WHOLE, uid_from("c"))[0].place == number
+    with pytest.raises(NotFound, match="no place 99"):
+        import_paths(archive, watching, [inbox], place=99)
