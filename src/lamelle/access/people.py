@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -14,6 +15,15 @@ from lamelle.base.errors import Conflict, Invalid, NotFound
 
 LOGIN = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 RPPS = re.compile(r"\d{11}")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Somebody, and no more of them than a name."""
+
+    id: int
+    login: str
+    name: str
 
 
 def add(
@@ -58,6 +68,19 @@ def row(conn: sa.Connection, actor_id: int) -> sa.Row[Any]:
 def login(conn: sa.Connection, actor_id: int) -> str:
     """The login of an account, switched off or not. Raises: NotFound("no_such_user")."""
     return str(row(conn, actor_id).login)
+
+
+def named(conn: sa.Connection, word: str, limit: int) -> list[Named]:
+    """People who may sign in, of whose name or login a word begins so."""
+    word = word.strip().lower().replace("\\", "").replace("%", "").replace("_", "\\_")
+    if not word:
+        return []
+    texts = sa.func.lower(actor.c.name), actor.c.login
+    begins = (text.like(pattern, escape="\\") for text in texts for pattern in (f"{word}%", f"% {word}%", f"%.{word}%"))
+    query = sa.select(actor.c.id, actor.c.login, actor.c.name).where(
+        actor.c.kind == "person", actor.c.disabled_at.is_(None), sa.or_(*begins)
+    )
+    return [Named(*row) for row in conn.execute(query.order_by(actor.c.name, actor.c.login).limit(limit))]
 
 
 def appoint(conn: sa.Connection, actor_id: int, role: Role, place_id: int | None, until: datetime | None = None) -> int:

@@ -63,7 +63,14 @@ class Emergency:
 
 
 def open_patient(
-    db: Database, caller: Caller, clock: Clock, lasts_s: float, reason: str, *, patient_id: str = "", accession: str = ""
+    db: Database,
+    caller: Caller,
+    clock: Clock,
+    lasts_s: float,
+    reason: str,
+    *,
+    patient_id: str = "",
+    accession: str = "",
 ) -> Opened:
     """Open all studies of one patient, found by identifier or by one study's accession number, for care.
 
@@ -75,7 +82,9 @@ def open_patient(
     until = now + timedelta(seconds=lasts_s)
     with db.write() as conn:
         number, issuer = _patient(conn, patient_id, accession)
-        found = conn.execute(sa.select(study.c.uid, study.c.place).where(_of(number, issuer)).order_by(study.c.id)).all()
+        found = conn.execute(
+            sa.select(study.c.uid, study.c.place).where(_of(number, issuer)).order_by(study.c.id)
+        ).all()
         guest = Guest("actor", caller.actor.id, Purpose.CARE)
         uids = tuple(row.uid for row in found)
         shares.give(conn, uids, guest, caller.actor.id, now, until=until, reason=reason, emergency=True)

@@ -9,6 +9,7 @@ from typing import Final
 from lamelle.doors.guard.rules import (
     ADMINISTER,
     AUDIT,
+    BREAK_GLASS,
     DELETE,
     LABEL,
     METRICS,
@@ -18,6 +19,7 @@ from lamelle.doors.guard.rules import (
     RETRIEVE,
     SAVE,
     SEARCH,
+    SHARE,
     SIGNED_IN,
     STORE,
     VIEW,
@@ -112,6 +114,15 @@ PAGES: Final[Mapping[str, Rule]] = {
     "GET /api/audit/export": AUDIT,
     "GET /api/audit/state": AUDIT,
     "POST /api/audit/verify": AUDIT,
+    # Sharing and emergencies enter themselves, in the transaction that does them.
+    "GET /api/people": SHARE,
+    "GET /api/studies/{study_uid}/shares": SHARE,
+    "POST /api/studies/{study_uid}/shares": SHARE,
+    "DELETE /api/shares/{number}": SHARE,
+    "GET /api/emergency": SIGNED_IN,
+    "POST /api/emergency": BREAK_GLASS,
+    "GET /api/emergencies": AUDIT,
+    "POST /api/emergencies/{number}/review": AUDIT,
 }
 
 

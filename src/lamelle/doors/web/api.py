@@ -51,12 +51,13 @@ def api(archive: Archive, access: Access, settings: WebSettings = DEFAULTS, ledg
     )
     for restricted in (studies, slides, labels):
         include(app, restricted.router(archive, settings))
-    for page in (series, imports):
+    for page in (series, imports, sharing):
         include(app, page.router(archive))
     include(app, session.router(settings, access))
     for about_people in (account, users, oidc):
         include(app, about_people.router(access))
     include(app, roles.router())
+    include(app, emergency.router(archive, settings.emergency_s))
     include(app, audit.router(cast(Audit, ledger)))
     app.router.routes.append(Route(tiles.TEMPLATE, tiles.endpoint(archive), methods=["GET"]))
     app.add_exception_handler(LamelleError, http.answer_error)
