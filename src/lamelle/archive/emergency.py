@@ -5,6 +5,7 @@ Whether somebody may is decided in `access.decide`; a door asks for the reason.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -73,6 +74,8 @@ def open_patient(
     accession: str = "",
 ) -> Opened:
     """Open all studies of one patient, found by identifier or by one study's accession number, for care.
+
+    What the caller sees for care anyway stays as it is.
 
     Raises: Invalid("reason_missing"), NotFound("no_such_patient"), Conflict("several_patients").
     """
@@ -167,7 +170,7 @@ def _entry(caller: Caller, action: str, patient_id: str, issuer: str, reason: st
     )
 
 
-def _taken(row: sa.Row[tuple[object, ...]]) -> sa.Select[tuple[str]]:
+def _taken(row: sa.Row[Any]) -> sa.Select[Any]:
     """The studies one emergency took: given at its moment to whom it was."""
     own = share.c.guest_kind == "actor", share.c.guest_id == row.actor_id, share.c.granted_at == row.at
     return sa.select(share.c.study_uid).where(*own, share.c.emergency).order_by(share.c.id)
@@ -181,7 +184,7 @@ def _within(reach: Reach) -> list[sa.ColumnElement[bool]]:
     return [opened.where(*own, *within.placed(reach, study.c.place)).exists()]
 
 
-def _read(row: sa.Row[tuple[object, ...]]) -> Emergency:
+def _read(row: sa.Row[Any]) -> Emergency:
     return Emergency(
         row.id,
         row.login,

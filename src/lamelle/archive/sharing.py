@@ -5,6 +5,7 @@ Only who reaches a study by its place gives it on: who was shown it does not.
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -106,7 +107,7 @@ def withdraw(db: Database, reach: Reach, caller: Caller, clock: Clock, share_id:
         ledger.record(conn, entry, clock)
 
 
-def _study(conn: sa.Connection, reach: Reach, study_uid: str, now: datetime) -> sa.Row[tuple[int, str, str]]:
+def _study(conn: sa.Connection, reach: Reach, study_uid: str, now: datetime) -> sa.Row[Any]:
     """Place, patient and issuer of a study that is within reach by its place."""
     own = Reach(reach.everything, reach.places)
     columns = sa.select(study.c.place, study.c.patient_id, study.c.issuer_of_patient_id)
@@ -124,9 +125,7 @@ def _name(conn: sa.Connection, guest: Guest) -> str:
     return str(found)
 
 
-def _entry(
-    caller: Caller, action: str, study_uid: str, found: sa.Row[tuple[int, str, str]], subject: str, reason: str
-) -> Entry:
+def _entry(caller: Caller, action: str, study_uid: str, found: sa.Row[Any], subject: str, reason: str) -> Entry:
     return Entry(
         actor=caller.actor.login,
         action=action,

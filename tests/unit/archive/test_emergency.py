@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from lamelle.access import decide, people, places
-from lamelle.access.model import WHOLE, Action, Caller, Purpose, Role
+from lamelle.access.model import WHOLE, Action, Caller, Guest, Purpose, Role
 from lamelle.archive import emergency, sharing
 from lamelle.archive.query import Level, Query, search
 from lamelle.archive.store import Archive
@@ -113,6 +113,6 @@ def test_what_was_opened_in_an_emergency_is_not_passed_on(archive: Archive, call
     doctor, friend = caller("doctor", Role.PATHOLOGIST), caller("friend")
     opened(archive, doctor, patient_id="P1")
     reach = decide.reach(doctor.actor, Action.SHARE, doctor.purpose)
-    guest = sharing.Guest("actor", friend.actor.id, Purpose.CARE)
+    guest = Guest("actor", friend.actor.id, Purpose.CARE)
     with pytest.raises(NotFound):
         sharing.give(archive.db, reach, doctor, archive.clock, dataset("1").StudyInstanceUID, guest)

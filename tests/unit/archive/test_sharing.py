@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from lamelle.access import decide, people, places
-from lamelle.access.model import FIRST_PLACE, NOTHING, WHOLE, Action, Caller, Guest, Purpose, Role
+from lamelle.access.model import FIRST_PLACE, NOTHING, WHOLE, Action, Caller, Guest, Purpose, Reach, Role
 from lamelle.archive import sharing
 from lamelle.archive.query import Level, Query, search
 from lamelle.archive.store import Archive
@@ -36,7 +36,7 @@ def expert(archive: Archive) -> Caller:
     return person(archive, "expert", Role.EXPERT, Purpose.OPINION)
 
 
-def reach(caller: Caller, action: Action = Action.SHARE) -> sharing.Reach:
+def reach(caller: Caller, action: Action = Action.SHARE) -> Reach:
     return decide.reach(caller.actor, action, caller.purpose)
 
 

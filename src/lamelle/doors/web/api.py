@@ -19,6 +19,7 @@ from lamelle.doors import http
 from lamelle.doors.web import (
     account,
     audit,
+    emergency,
     identity,
     imports,
     labels,
@@ -26,6 +27,7 @@ from lamelle.doors.web import (
     roles,
     series,
     session,
+    sharing,
     slides,
     studies,
     tiles,
@@ -57,7 +59,7 @@ def api(archive: Archive, access: Access, settings: WebSettings = DEFAULTS, ledg
     for about_people in (account, users, oidc):
         include(app, about_people.router(access))
     include(app, roles.router())
-    include(app, emergency.router(archive, settings.emergency_s))
+    include(app, emergency.router(archive, access))
     include(app, audit.router(cast(Audit, ledger)))
     app.router.routes.append(Route(tiles.TEMPLATE, tiles.endpoint(archive), methods=["GET"]))
     app.add_exception_handler(LamelleError, http.answer_error)

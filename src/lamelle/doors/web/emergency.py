@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request
 
 from lamelle.access.model import Action
+from lamelle.access.room import Access
 from lamelle.archive import emergency
 from lamelle.archive.emergency import Opened
 from lamelle.archive.store import Archive
@@ -11,8 +12,7 @@ from lamelle.doors import guard
 from lamelle.doors.web.identity import Emergency, EmergencyNew, EmergencyOpened, EmergencyReview
 
 
-def router(archive: Archive, lasts_s: float) -> APIRouter:
-    """`lasts_s`: seconds that an emergency stays open."""
+def router(archive: Archive, access: Access) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/emergency")
@@ -26,6 +26,7 @@ def router(archive: Archive, lasts_s: float) -> APIRouter:
         guard.reach(request, Action.BREAK_GLASS)
         caller = guard.caller(request)
         wanted = {"patient_id": asked.patient_id, "accession": asked.accession}
+        lasts_s = access.settings.emergency_s
         try:
             return _opened(emergency.open_patient(archive.db, caller, archive.clock, lasts_s, asked.reason, **wanted))
         except NotFound:
