@@ -5,7 +5,7 @@ Only who reaches a study by its place gives it on: who was shown it does not.
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -33,6 +33,12 @@ class Shared:
     granted_at: datetime
     reason: str
     emergency: bool
+
+
+class _Whose(NamedTuple):
+    place: int
+    patient_id: str
+    issuer: str
 
 
 def give(
@@ -107,14 +113,14 @@ def withdraw(db: Database, reach: Reach, caller: Caller, clock: Clock, share_id:
         ledger.record(conn, entry, clock)
 
 
-def _study(conn: sa.Connection, reach: Reach, study_uid: str, now: datetime) -> sa.Row[Any]:
+def _study(conn: sa.Connection, reach: Reach, study_uid: str, now: datetime) -> _Whose:
     """Place, patient and issuer of a study that is within reach by its place."""
     own = Reach(reach.everything, reach.places)
     columns = sa.select(study.c.place, study.c.patient_id, study.c.issuer_of_patient_id)
     found = conn.execute(columns.where(study.c.uid == study_uid, *within.one(own, now))).first()
     if found is None:
         raise NotFound("no_such_study", "no study by that UID")
-    return found
+    return _Whose(*found)
 
 
 def _name(conn: sa.Connection, guest: Guest) -> str:
@@ -125,7 +131,7 @@ def _name(conn: sa.Connection, guest: Guest) -> str:
     return str(found)
 
 
-def _entry(caller: Caller, action: str, study_uid: str, found: sa.Row[Any], subject: str, reason: str) -> Entry:
+def _entry(caller: Caller, action: str, study_uid: str, found: _Whose, subject: str, reason: str) -> Entry:
     return Entry(
         actor=caller.actor.login,
         action=action,
@@ -136,7 +142,7 @@ def _entry(caller: Caller, action: str, study_uid: str, found: sa.Row[Any], subj
         session=caller.session,
         study_uid=study_uid,
         patient_id=found.patient_id,
-        issuer=found.issuer_of_patient_id,
+        issuer=found.issuer,
         subject=subject,
         reason=reason,
     )
