@@ -168,6 +168,9 @@ def decode_small(data: bytes, transfer_syntax: str, form: PixelFormat, scale: fl
         raise Invalid("bad_frame", f"a frame of {len(data)} bytes cannot be decoded") from error
 
 
+END_OF_IMAGE = b"\xff\xd9"
+
+
 def load() -> None:
     """Load every decoder now, not when it is first needed: later there may be no files."""
     Image.preinit()
@@ -245,6 +248,8 @@ def _jpeg_lossless(data: bytes, form: PixelFormat) -> Samples:
 
 
 def _jpeg_ls(data: bytes, form: PixelFormat) -> Samples:
+    if not data.rstrip(b"\0").endswith(END_OF_IMAGE):
+        data = data + END_OF_IMAGE  # CharLS 2.4 may go on for minutes where a frame without its end breaks off
     return np.asarray(imagecodecs.jpegls_decode(data))
 
 

@@ -22,9 +22,9 @@ from lamelle.base import errors, telemetry
 from lamelle.base.errors import LamelleError
 from lamelle.ops.signals import POLITE
 
-PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+PAUSES_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Before each new start of the child that died, so that a broken disk does not become a busy loop."""
-STEADY_S: Final = 10.0
+STEADY_S: Final = 5.0
 """A child that lived this long starts again without a pause."""
 READY: Final = b"\0"
 """What a child says on the parent's pipe; the parent's own signals say their numbers there."""

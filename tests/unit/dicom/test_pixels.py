@@ -2,6 +2,7 @@
 
 import contextlib
 import struct
+import time
 import zlib
 from typing import Any
 
@@ -115,6 +116,16 @@ def test_damaged_codestreams_decode_or_are_an_error_of_ours(at: int, value: int,
         for broken in (bytes(data), whole[: cut % len(whole)]):
             with contextlib.suppress(LamelleError):
                 assert pixels.decode(broken, syntax, RGB).shape == (16, 24, 3)
+
+
+def test_jpeg_ls_cut_off_anywhere_is_an_error_at_once_and_only_its_end_may_lack() -> None:
+    whole = CODED[f"{JPEG}80"]
+    began_s = time.process_time()
+    for cut in range(len(whole) - 2):
+        with pytest.raises(Invalid):
+            pixels.decode(whole[:cut], f"{JPEG}80", RGB)
+    assert time.process_time() - began_s < 5, "each of some cuts took ten seconds"
+    assert pixels.decode(whole[:-2], f"{JPEG}80", RGB).shape == (16, 24, 3)
 
 
 CODED = {
