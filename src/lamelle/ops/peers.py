@@ -127,7 +127,7 @@ def send(
     settings = settings_of(data, file)
     wanted = Wanted(*(tuple(names or ()) for names in (patient, study, series, instance)))
     with _node(settings) as node:
-        to, visit = _peer(settings, peer), visits.operator(node.journal.note)
+        to, visit = _peer(settings, peer), visits.operator(node.note)
         chosen = selection.select(node.archive.db, visits.sent_to(WHOLE, to), wanted)
         if not len(chosen):
             raise NotFound("nothing_selected", "nothing in this archive has these names")
@@ -208,7 +208,7 @@ def _node(settings: Settings) -> "Iterator[Node]":
 
     archive = wiring.opened(settings)
     try:
-        yield Node(archive, settings.dimse)
+        yield Node(archive, settings.dimse, audited=settings.audit.enabled)
     finally:
         archive.close()
 

@@ -247,7 +247,7 @@ def node_of(archive: Archive, settings: Settings) -> "Node":
     """What the DICOM network works on; a process that has no part in it does not load it."""
     from lamelle.doors.dimse.node import Node
 
-    return Node(archive, settings.dimse, settings.lab)
+    return Node(archive, settings.dimse, settings.lab, settings.audit.enabled)
 
 
 def receive(settings: Settings, sock: socket.socket, stop_timeout_s: float) -> None:

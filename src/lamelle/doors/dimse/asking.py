@@ -122,7 +122,7 @@ def get(node: Node, peer: Peer, root: str, rank: Rank, keys: Mapping[str, Any]) 
     sop_class = root + GET
     storing = _storing(_classes(peer, node.settings, root, rank, keys))
     with associations.connect(peer, [Proposal(sop_class, TEXT[:2]), *storing], node.settings) as association:
-        association.visit = visits.asked(node.archive.db, node.journal.note, peer)
+        association.visit = visits.asked(node.archive.db, node.note, peer)
         context = _context(association, sop_class)
         command = Command(
             C_GET, message_id=association.next_message_id(), affected_sop_class_uid=sop_class, priority=MEDIUM

@@ -100,7 +100,7 @@ def deliver(node: Node, payload: Mapping[str, Any]) -> None:
             context = next(iter(association.contexts.values()), None)
             if context is None:
                 raise Unavailable("peer_refuses", f"{requester} does not take reports of storage commitment")
-            association.visit = visits.of(db, node.journal.note, requester, peer)
+            association.visit = visits.of(db, node.note, requester, peer)
             _report(node, association, context, number)
     except LamelleError as error:
         log("dimse.commitment_later", level="warning", code=error.code)

@@ -50,7 +50,7 @@ MEANINGS: Final[Mapping[int, str]] = {
     Status.CLASS_NOT_SUPPORTED: "Refused: SOP class not supported",
     Status.MISSING_ATTRIBUTE: "Missing attribute",
     Status.MISSING_VALUE: "Missing attribute value",
-    Status.NOT_AUTHORIZED: "Refused: not authorised",
+    Status.NOT_AUTHORIZED: "Refused: not authorised; of a C-STORE, the study belongs to another establishment",
     Status.UNRECOGNIZED_OPERATION: "Unrecognised operation",
     Status.RESOURCE_LIMITATION: "Resource limitation: storage is full, or it is over a limit",
     Status.UNKNOWN_DESTINATION: "Refused: move destination unknown",
@@ -128,7 +128,9 @@ def _services() -> Iterator[str]:
     yield _table(["SOP class", "UID", "as SCP", "right a peer needs", "as SCU"], rows)
     yield (
         "A peer has its rights from `dimse.peers`; while no peers are named, any application entity on this machine\n"
-        "has all of them, and nobody else any."
+        "has all of them, and nobody else any. A named peer reaches the studies and the worklist of its own\n"
+        "establishment and what is shared with its place; everything else is to it as if it did not exist. What it\n"
+        "stores belongs to its place; an instance of a study out of its reach is refused."
     )
 
 
@@ -251,7 +253,9 @@ def _security() -> Iterator[str]:
         "BCP 195 RFC 8996, 9325 TLS Secure Transport Connection Profile (PS3.15 B.12), on when `dimse.tls_cert` is\n"
         f"set: {oldest} or newer, of {oldest} the cipher suites `{tls.CIPHERS}`. Clients show a certificate when\n"
         "`dimse.tls_ca` is set, unless `dimse.tls_require_client` says otherwise; as SCU the peer's certificate must\n"
-        "name its host."
+        "name its host. An AE title may be bound to a name in the client's certificate (`certificate` of a peer).\n"
+        "Associations, queries, transfers and refusals are entered in the audit ledger, whose entries are written as\n"
+        "DICOM audit messages (PS3.15 A.5)."
     )
 
 

@@ -93,7 +93,7 @@ def get(node: Node, association: Association, message: Message) -> None:
     def sent() -> Generator[Sent, None, None]:
         for ref in selection.refs(archive.db, reach, chosen.ids, clock=archive.clock):
             if ref is not None:
-                visit.note_study("retrieve", ref.study_uid, ref.patient_id, ref.issuer)
+                visit.note_study("retrieve", ref.study_uid, ref.patient_id, ref.issuer, place=ref.place)
             yield Sent("", Status.NO_SUCH_INSTANCE, "deleted meanwhile") if ref is None else sender.send(ref)
 
     _perform(association, message, chosen, sent(), lambda: any(ended) or finding.cancelled(association, command))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from lamelle.archive.store import Archive
 from lamelle.audit.journal import Journal
+from lamelle.audit.model import Entry
 from lamelle.dicom import transfer
 from lamelle.doors.dimse.association import Association, Message
 from lamelle.doors.dimse.settings import DimseSettings, Right
@@ -21,12 +22,19 @@ class Node:
     archive: Archive
     settings: DimseSettings
     lab_settings: LabSettings = field(default_factory=LabSettings)
+    audited: bool = True
+    """Whether what is done is entered in the ledger (`audit.enabled`)."""
     journal: Journal = field(init=False)
-    """Of the audit ledger; it opens its file with the first entry."""
+    """It opens its file with the first entry."""
 
     def __post_init__(self) -> None:
         journal = Journal(self.archive.settings.data_dir / "audit", self.archive.clock)
         object.__setattr__(self, "journal", journal)
+
+    def note(self, entry: Entry) -> None:
+        """Enter something in the ledger, without waiting for a disk."""
+        if self.audited:
+            self.journal.note(entry)
 
     @property
     def lab(self) -> Lab:

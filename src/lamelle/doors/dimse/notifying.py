@@ -98,7 +98,7 @@ def tell(node: Node, peer: Peer, study_uid: str) -> None:
 
     Raises: NotFound, Gone, Unavailable, Denied, Aborted.
     """
-    reach = visits.of(node.archive.db, node.journal.note, peer.aet, peer).reach(Action.VIEW)
+    reach = visits.of(node.archive.db, node.note, peer.aet, peer).reach(Action.VIEW)
     uid, dataset = notices.compose(node.archive, reach, study_uid, node.settings.aet)
     with associations.connect(peer, [Proposal(AVAILABILITY, TEXT)], node.settings) as association:
         context = association.context_for(AVAILABILITY)

@@ -158,7 +158,8 @@ def each(
                     if number == 0:
                         yield Sent("", Status.NO_SUCH_INSTANCE, "deleted meanwhile")
                 elif ref.sop_class_uid in classes:
-                    visit.note_study("export", ref.study_uid, ref.patient_id, ref.issuer, subject=peer.aet)
+                    names = ref.study_uid, ref.patient_id, ref.issuer
+                    visit.note_study("export", *names, subject=peer.aet, place=ref.place)
                     yield run.send(ref)
         finally:
             run.close()

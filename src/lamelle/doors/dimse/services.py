@@ -106,7 +106,7 @@ class Host:
     def welcome(self, request: Request, answers: Sequence[Answer], peer: Peer | None, address: str) -> Visit:
         """Whose association it is; the services that are not for it are entered with it."""
         node = self._node
-        visit = visits.of(node.archive.db, node.journal.note, request.calling_aet, peer, address)
+        visit = visits.of(node.archive.db, node.note, request.calling_aet, peer, address)
         said = zip(request.offers, answers, strict=True)
         denied = [uids.name(offer.abstract_syntax) for offer, answer in said if answer.result == USER_REFUSED]
         visit.note("association_accepted", detail={"not_allowed": sorted(set(denied))} if denied else None)
@@ -122,7 +122,7 @@ class Host:
             subject=request.called_aet,
             reason=negotiation.REASONS[why],
         )
-        self._node.journal.note(entry)
+        self._node.note(entry)
 
 
 def _accepted(service: Service, offer: Offer, *, as_scu: bool, as_scp: bool) -> Answer:

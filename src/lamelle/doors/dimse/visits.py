@@ -57,9 +57,10 @@ class Visit:
         issuer: str = "",
         subject: str = "",
         reason: str = "",
+        place: int | None = None,
         detail: Mapping[str, JsonValue] | None = None,
     ) -> None:
-        """Enter something; call it before the answer leaves."""
+        """Enter something; call it before the answer leaves. `place`: of the study, instead of the caller's."""
         caller = self.caller
         self.note_entry(
             Entry(
@@ -67,7 +68,7 @@ class Visit:
                 action,
                 outcome,
                 purpose=caller.purpose.value,
-                place=self.place,
+                place=self.place if place is None else place,
                 address=caller.address,
                 session=caller.session,
                 study_uid=study_uid,
@@ -89,6 +90,7 @@ class Visit:
         *,
         subject: str = "",
         reason: str = "",
+        place: int | None = None,
     ) -> None:
         """The same of what is done with each instance of a study: entered with the first of an association."""
         this = (action, outcome, study_uid, subject)
@@ -96,7 +98,14 @@ class Visit:
             return
         self._noted.add(this)
         self.note(
-            action, outcome, study_uid=study_uid, patient_id=patient_id, issuer=issuer, subject=subject, reason=reason
+            action,
+            outcome,
+            study_uid=study_uid,
+            patient_id=patient_id,
+            issuer=issuer,
+            subject=subject,
+            reason=reason,
+            place=place,
         )
 
 

@@ -130,7 +130,7 @@ def send(node: Node, wanted: Wanted) -> list[Sent]:
     peer = node.settings.peer("OTHER")
     assert peer is not None
     chosen = selection.select(node.archive.db, WHOLE, wanted)
-    return list(sending.each(node, peer, visits.operator(node.journal.note), chosen.ids, chosen.kinds))
+    return list(sending.each(node, peer, visits.operator(node.note), chosen.ids, chosen.kinds))
 
 
 def accept_only(monkeypatch: pytest.MonkeyPatch, *syntaxes: str) -> None:
@@ -191,7 +191,7 @@ def test_what_is_deleted_or_lost_meanwhile_fails_alone(node: Node, other: Node) 
     archive.blobs.delete(lost.key)
     peer = node.settings.peer("OTHER")
     assert peer is not None
-    results = list(sending.each(node, peer, visits.operator(node.journal.note), found.ids, found.kinds))
+    results = list(sending.each(node, peer, visits.operator(node.note), found.ids, found.kinds))
     assert [one.status for one in results].count(0) == 2 and len(results) == 4
     assert any("blob_missing" in one.reason for one in results)
 
