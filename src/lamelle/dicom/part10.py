@@ -28,7 +28,8 @@ SLICE = 1 << 20
 PIECE = 16 << 10
 """Bytes taken at once where a header may be: they are copied, and pixel data that follow should not be."""
 MAX_META = 1 << 20
-MAX_INFLATED = 64 << 30
+MAX_INFLATED = 5 << 30
+"""Bytes of a deflated data set: native Pixel Data have 4 GiB at most, so what is larger is a bomb."""
 _PREAMBLE = 132
 
 

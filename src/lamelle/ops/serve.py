@@ -151,11 +151,13 @@ def refuse_open_network(settings: Settings) -> None:
                 f"nobody signs in (access.sign_in is none), so serve.host {host} would let anyone on the network read "
                 "every image; behind a proxy that checks who asks, set LAMELLE_SERVE_UNSAFE_NETWORK=true",
             )
-    elif not (settings.serve.tls_proxy or settings.serve.unsafe_network or is_loopback(host)):
+    elif not (
+        settings.serve.tls_cert or settings.serve.tls_proxy or settings.serve.unsafe_network or is_loopback(host)
+    ):
         raise Denied(
             "no_tls",
-            f"passwords and images would cross the network to serve.host {host} in the clear; behind a proxy that "
-            "speaks TLS with everybody, set LAMELLE_SERVE_TLS_PROXY=true",
+            f"passwords and images would cross the network to serve.host {host} in the clear; give serve.tls_cert, or "
+            "behind a proxy that speaks TLS with everybody set LAMELLE_SERVE_TLS_PROXY=true",
         )
 
 

@@ -1,6 +1,7 @@
 """STOW-RS: what is taken, what is refused, and that nothing is lost or left. Source: PS3.18 10.5."""
 
 import asyncio
+import gzip
 import io
 import json
 from collections.abc import Iterator, MutableMapping, Sequence
@@ -266,3 +267,12 @@ def test_a_file_of_the_wrong_length_is_refused_with_a_reason(client: Client, arc
     answer = client.post("/studies", content=body(broken), headers=MULTIPART)
     assert answer.status_code == 409
     assert left_in_spool(archive) == []
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
+def test_a_compressed_body_is_not_unfolded(client: Client, coding: str) -> None:
+    packed = gzip.compress(bytes(1 << 20))
+    answer = client.post(
+        "/studies", content=packed, headers={"content-type": "application/dicom", "content-encoding": coding}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")

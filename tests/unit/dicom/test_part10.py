@@ -1,7 +1,9 @@
 """The scanner on real files, odd files and broken files."""
 
 import hashlib
+import struct
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import pydicom
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from tests.unit.dicom import build
 
 from lamelle.base.errors import Invalid, LamelleError, TooLarge
-from lamelle.dicom import validate
+from lamelle.dicom import part10, validate
 from lamelle.dicom.part10 import Scan, Scanner
 
 
@@ -298,3 +300,15 @@ def test_the_header_of_real_files_is_read_by_pydicom_as_the_file_is(shared_data:
             assert header.get(keyword) == whole.get(keyword), (path, keyword)
         assert (0x7FE00010 in whole) == (found.pixels is not None), path
         assert 0x7FE00010 not in header
+
+
+def test_a_deflate_bomb_is_refused_while_it_unfolds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(part10, "MAX_INFLATED", 8 << 20)
+    machine = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    value = b"\x09\x00\x10\x10OB\0\0" + struct.pack("<L", 1 << 30)
+    packed = machine.compress(value) + b"".join(machine.compress(bytes(1 << 20)) for _ in range(64)) + machine.flush()
+    scanner = Scanner()
+    with pytest.raises(TooLarge) as caught:
+        scanner.feed(build.file(packed, "1.2.840.10008.1.2.1.99"))
+        scanner.finish()
+    assert caught.value.code == "inflated_too_large" and len(packed) < 100_000

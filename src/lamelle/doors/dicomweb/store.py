@@ -58,6 +58,8 @@ class Store:
         """Keep the instances of the body; one outcome each."""
         study = uid(request.path_params["study"]) if "study" in request.path_params else None
         choice = negotiate.choose(self._door.ranges(request), negotiate.STORE_ANSWERS, one=True)
+        if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise Unsupported("unsupported_media_type", "a body is taken as it is, not compressed")
         media = http.content_type(request.headers.get("content-type", ""))
         intake = self._intake(media, study, _origin(request))
         self._check_length(request, intake.limit)

@@ -19,6 +19,7 @@ from lamelle.doors import http
 from lamelle.doors.web import (
     account,
     audit,
+    bodies,
     emergency,
     identity,
     imports,
@@ -51,6 +52,7 @@ def api(archive: Archive, access: Access, settings: WebSettings = DEFAULTS, ledg
         redirect_slashes=False,  # it would lead to whatever Host the request names
         responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
     )
+    app.add_middleware(bodies.Small)
     for restricted in (studies, slides, labels):
         include(app, restricted.router(archive, settings))
     for page in (series, imports, sharing):
