@@ -40,7 +40,7 @@ def recent(db: Database, reach: Reach, limit: int, *, clock: Clock = within.CLOC
     """The studies within reach that grew last, the latest first."""
     wanted = sa.select(study.c.uid, study.c.updated_at).order_by(study.c.updated_at.desc(), study.c.id.desc())
     with db.read() as conn:
-        rows = conn.execute(wanted.where(*within.studies(conn, reach, clock.now())).limit(limit))
+        rows = conn.execute(wanted.where(*within.studies(conn, within.bounds(conn, reach, clock.now()))).limit(limit))
         return [Arrival(uid, at) for uid, at in rows]
 
 

@@ -6,7 +6,6 @@ What a column can't answer, or not exactly, comes back as a rest to be asked of 
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -14,7 +13,6 @@ import sqlalchemy as sa
 from pydicom.datadict import dictionary_VR
 from sqlalchemy import ColumnElement
 
-from lamelle.access.model import Reach
 from lamelle.archive import drivers, facts, grams, matching, results, within
 from lamelle.archive.catalogue import (
     ATTRIBUTES,
@@ -44,6 +42,7 @@ from lamelle.archive.matching import (
     Whole,
     Words,
 )
+from lamelle.archive.within import Bounds
 from lamelle.base.errors import Invalid
 
 Path = tuple[str, ...]
@@ -113,14 +112,6 @@ class Counted:
         return sa.select(sa.func.coalesce(sa.func.sum(table.c[name]), 0)).where(*where, *chosen)
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Who asks, and when: what no query may find its way out of."""
-
-    reach: Reach
-    now: datetime
-
-
 @dataclass(slots=True)
 class Plan:
     """A query as conditions for each level, and the rest."""
@@ -187,13 +178,13 @@ def plan(
 
 
 def _add_reach(conn: sa.Connection, made: Plan, bounds: Bounds, level: Level) -> None:
-    reach, now = bounds.reach, bounds.now
-    made.within = within.studies(conn, reach, now, made.source)
+    reach = bounds.reach
+    made.within = within.studies(conn, bounds, made.source)
     made.shown = within.shown(reach)
     if made.counted is not None and not reach.everything:
         made.counted.places = reach.places
-        made.beyond = within.beyond(conn, reach, now) if reach.guests else []
-        made.drivers.append(Driver(Rank.REACH, lambda: within.found_by_reach(reach, now)))
+        made.beyond = within.beyond(conn, bounds)
+        made.drivers.append(Driver(Rank.REACH, lambda: within.by_index(conn, bounds)))
     if level is Level.INSTANCE and not reach.labels:
         made.counted = None
 

@@ -15,10 +15,11 @@ import sqlalchemy as sa
 from lamelle.access.model import Reach
 from lamelle.archive import conditions, facts, results, within
 from lamelle.archive.catalogue import Level, instance, metadata, series, study
-from lamelle.archive.conditions import ORDER, Bounds, Counted, Options, Path, Plan
+from lamelle.archive.conditions import ORDER, Counted, Options, Path, Plan
 from lamelle.archive.drivers import Driver, Rank
 from lamelle.archive.matching import Criterion
 from lamelle.archive.results import Item
+from lamelle.archive.within import Bounds
 from lamelle.base.clock import Clock
 from lamelle.base.db import Database
 from lamelle.base.errors import TooLarge
@@ -136,8 +137,7 @@ def _chunk(db: Database, reach: Reach, query: Query, ids: Sequence[int]) -> list
 
 def listing(conn: sa.Connection, reach: Reach, query: Query, scan_limit: int, clock: Clock) -> Found:
     """The rows of the results, in order. Raises: as `search`."""
-    now = clock.now()
-    bounds = Bounds(within.narrowed(conn, reach, now), now)
+    bounds = within.bounds(conn, reach, clock.now())
     options = Options(query.fuzzy, query.empty_values, query.multiple_values, query.date_times)
     plan = conditions.plan(conn, query.level, [(match.path, match.value) for match in query.matches], options, bounds)
     if plan.nothing:
@@ -256,7 +256,7 @@ def _among(conn: sa.Connection, query: Query, plan: Plan, few: str) -> Found:
     if few == "[]":
         return Found([], 0)
     base = conditions.selected(query.level, plan, None, None, by_row=True)
-    rows = base.where(study.c.id.in_(_listed(conn, few)))
+    rows = base.where(study.c.id.in_(within.listed(conn, few)))
     if query.level is Level.STUDY:  # cut off from what is sorted: no index in that order is then an offer to follow
         rows = rows.with_only_columns(study.c.id, study.c.study_date, study.c.study_time).limit(FEW + 1)
         inner = rows.subquery()
@@ -274,14 +274,6 @@ def _among(conn: sa.Connection, query: Query, plan: Plan, few: str) -> Found:
     end = len(ids) if query.limit is None else min(len(ids), query.offset + query.limit)
     more = len(ids) - end
     return Found(ids[query.offset : end], min(more, COUNTED), query.limit is None or more <= COUNTED)
-
-
-def _listed(conn: sa.Connection, ids: str) -> sa.Select[Any]:
-    """The numbers of a JSON list as a table of one parameter, however many."""
-    text = sa.bindparam(None, ids, sa.Text)
-    if conn.dialect.name == "sqlite":
-        return sa.select(sa.func.json_each(text).table_valued("value").c.value)
-    return sa.select(sa.cast(sa.func.json_array_elements_text(sa.cast(text, sa.JSON)).column_valued(), sa.BigInteger))
 
 
 @dataclass(slots=True)

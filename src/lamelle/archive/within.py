@@ -3,6 +3,7 @@
 A reach of everything adds no condition. Who reaches what is decided in `access.decide`.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -23,44 +24,61 @@ LABELS: Final = frozenset({"LABEL", "OVERVIEW"})
 """Values of Image Type that show the label of a slide: an overview is a picture of the whole glass."""
 
 
-def studies(conn: sa.Connection, reach: Reach, now: datetime, source: sa.FromClause = study) -> list[Condition]:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A reach as a search uses it again and again; made by `bounds`."""
+
+    reach: Reach
+    now: datetime
+    shared: str = ""
+    """The ids of studies within reach that lie in none of its places, as a JSON list; empty: there are none."""
+
+
+def bounds(conn: sa.Connection, reach: Reach, now: datetime) -> Bounds:
+    """Look up what is shared with the reach's guests, once for all statements of a search."""
+    if reach.everything or not reach.guests:
+        return Bounds(reach, now)
+    together = sa.func.json_group_array if conn.dialect.name == "sqlite" else sa.func.json_agg
+    beyond = sa.select(study.c.id).where(study.c.uid.in_(shares.within(reach, now)))
+    found = beyond.where(_unindexed(conn, study.c.place).not_in(sorted(reach.places))).subquery()
+    shared = conn.execute(sa.select(sa.cast(together(found.c.id), sa.Text))).scalar()
+    return Bounds(reach, now, "" if shared in (None, "[]") else str(shared))
+
+
+def studies(conn: sa.Connection, bound: Bounds, source: sa.FromClause = study) -> list[Condition]:
     """Of many studies those within reach; `source` has their ids and places."""
+    reach = bound.reach
     if reach.everything:
         return []
     parts: list[Condition] = []
     if reach.places:
         parts.append(_unindexed(conn, source.c.place).in_(sorted(reach.places)))
-    if reach.guests:
-        parts.append(source.c.id.in_(shared(reach, now)))
+    if bound.shared:
+        parts.append(source.c.id.in_(listed(conn, bound.shared)))
     return [sa.or_(sa.false(), *parts)]
 
 
-def shared(reach: Reach, now: datetime) -> sa.Select[Any]:
-    """The ids of the studies shared with the reach's guests."""
-    return sa.select(study.c.id).where(study.c.uid.in_(shares.within(reach, now))).correlate(None)
+def beyond(conn: sa.Connection, bound: Bounds) -> list[Condition]:
+    """Of many studies those within reach only because they are shared; empty where there are none."""
+    return [study.c.id.in_(listed(conn, bound.shared))] if bound.shared else []
 
 
-def beyond(conn: sa.Connection, reach: Reach, now: datetime) -> list[Condition]:
-    """Of many studies those within reach only because they are shared."""
-    return [study.c.id.in_(shared(reach, now)), _unindexed(conn, study.c.place).not_in(sorted(reach.places))]
-
-
-def found_by_reach(reach: Reach, now: datetime) -> sa.Select[Any]:
-    """The ids of all studies within reach, by index."""
-    by_place = sa.select(study.c.id).where(study.c.place.in_(sorted(reach.places)))
-    if not reach.guests:
+def by_index(conn: sa.Connection, bound: Bounds) -> sa.Select[Any]:
+    """The ids of all studies within reach."""
+    by_place = sa.select(study.c.id).where(study.c.place.in_(sorted(bound.reach.places)))
+    if not bound.shared:
         return by_place
-    by_share = sa.select(study.c.id).where(study.c.uid.in_(shares.within(reach, now)))
-    return sa.select(sa.union(by_place, by_share).subquery().c.id) if reach.places else by_share
+    by_share = listed(conn, bound.shared)
+    return sa.select(sa.union_all(by_place, by_share).subquery().c.id) if bound.reach.places else by_share
 
 
-def narrowed(conn: sa.Connection, reach: Reach, now: datetime) -> Reach:
-    """The same reach without its guests when nothing is shared with them, which costs less to search with."""
-    if reach.everything or not reach.guests:
-        return reach
-    if conn.execute(shares.within(reach, now).limit(1)).first() is not None:
-        return reach
-    return Reach(False, reach.places, labels=reach.labels)
+def listed(conn: sa.Connection, ids: str) -> sa.Select[Any]:
+    """The numbers of a JSON list as a table of one parameter, however many."""
+    text = sa.bindparam(None, ids, sa.Text)
+    if conn.dialect.name == "sqlite":
+        return sa.select(sa.func.json_each(text).table_valued("value").c.value.label("id"))
+    numbers = sa.func.json_array_elements_text(sa.cast(text, sa.JSON)).column_valued()
+    return sa.select(sa.cast(numbers, sa.BigInteger).label("id"))
 
 
 def one(reach: Reach, now: datetime) -> list[Condition]:

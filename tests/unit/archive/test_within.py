@@ -338,5 +338,5 @@ def test_nothing_reaches_nothing_and_everything_asks_nothing(archive: Archive) -
     assert search(archive.db, NOTHING, Query(Level.STUDY, limit=5)) == query.Page([], 0)
     with archive.db.read() as conn:
         now = archive.clock.now()
-        assert within.studies(conn, WHOLE, now) == within.one(WHOLE, now) == within.shown(WHOLE) == []
-        assert within.narrowed(conn, WHOLE, now) is WHOLE
+        bound = within.bounds(conn, WHOLE, now)
+        assert within.studies(conn, bound) == within.one(WHOLE, now) == within.shown(WHOLE) == []
