@@ -43,7 +43,7 @@ def pieces(folder: Path, taken: Mapping[str, int]) -> Iterator[Piece]:
     """What is new since the `taken` bytes of each; of a long journal its next part."""
     for path in _journals(folder):
         done = taken.get(path.name, 0)
-        dead = _is_left(path)  # asked first: nobody writes to it after that
+        dead = is_left(path)  # asked first: nobody writes to it after that
         data = _read(path, done)
         end = data.rfind(b"\n") + 1
         if not end and (dead or len(data) == PIECE_BYTES):
@@ -69,7 +69,7 @@ def remove(folder: Path, taken: Mapping[str, int]) -> list[str]:
     """Remove the journals of dead processes that were taken whole; their names."""
     gone = []
     for path in _journals(folder):
-        if _is_left(path) and _size(path) <= taken.get(path.name, 0):
+        if is_left(path) and _size(path) <= taken.get(path.name, 0):
             path.unlink(missing_ok=True)
             gone.append(path.name)
     return gone
@@ -96,7 +96,7 @@ def _read(path: Path, start: int) -> bytes:
     return b""
 
 
-def _is_left(path: Path) -> bool:
+def is_left(path: Path) -> bool:
     """Whether its writer is dead or went on to another file."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -40,6 +40,7 @@ class Journal:
         """`folder` is the audit folder of the node, made at the first note."""
         self._folder, self._clock, self._limit = folder_of(folder), clock, file_bytes
         self._lock = threading.Lock()
+        self._name, self._count = "", 0
         self._fd, self._size, self._torn = -1, 0, False
         self._waiting: deque[bytes] = deque()
         self._bound, self._lost, self._failing = waiting, 0, False
@@ -110,7 +111,7 @@ class Journal:
         if self._fd >= 0 and self._size + more <= self._limit:
             return self._fd
         try:
-            fresh = _new_file(self._folder)
+            fresh = self._new_file()
         except OSError:
             if self._fd < 0:
                 raise
@@ -120,19 +121,19 @@ class Journal:
         self._fd, self._size, self._torn = fresh, 0, False
         return fresh
 
-
-def _new_file(folder: Path) -> int:
-    """A new journal, locked for as long as its writer lives; it has its name only once it is locked."""
-    if not folder.is_dir():
-        make_durably(folder)
-        folder.chmod(0o700)
-    name = f"{os.getpid()}-{uuid.uuid4().hex}"
-    made = folder / f"{name}.new"
-    fd = os.open(made, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        made.rename(folder / f"{name}{SUFFIX}")
-    except OSError:
-        os.close(fd)
-        raise
-    return fd
+    def _new_file(self) -> int:
+        """The next journal, locked for as long as its writer lives; it has its name only once it is locked."""
+        if not self._folder.is_dir():
+            make_durably(self._folder)
+            self._folder.chmod(0o700)
+        self._name = self._name or f"{os.getpid()}-{uuid.uuid4().hex}"
+        self._count += 1
+        made = self._folder / f"{self._name}-{self._count:06}.new"
+        fd = os.open(made, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            made.rename(made.with_suffix(SUFFIX))
+        except OSError:
+            os.close(fd)
+            raise
+        return fd

@@ -1,12 +1,13 @@
 """`lamelle audit`: verify the ledger, and export it. Both are entries of it themselves."""
 
 import getpass
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 
@@ -78,7 +79,7 @@ def export(
         detail = {"user": _user(), "format": form, **{name: text for name, text in asked.items() if text}}
         asked_of = Entry("system", "audit_export", patient_id=patient, issuer=issuer, study_uid=study, detail=detail)
         room.record(asked_of)
-        with output.open("w", encoding="utf-8", newline="") if output else sys.stdout as target:
+        with _private(output) if output else nullcontext(sys.stdout) as target:
             for line in exporting.lines(room.db, form, wanted, room.source):
                 target.write(line)
 
@@ -98,6 +99,12 @@ def _room(data: Path | None, file: Path | None) -> "Iterator[Audit]":
         room.seal(room.key)
     finally:
         archive.close()
+
+
+def _private(path: Path) -> TextIO:
+    """A file for its owner's eyes: it names patients."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    return os.fdopen(fd, "w", encoding="utf-8", newline="")
 
 
 def _moment(text: str) -> datetime | None:
