@@ -151,15 +151,13 @@ def each(
     """
     reach = visits.sent_to(visit.reach(Action.EXPORT), peer)
     for number, (classes, proposals) in enumerate(plans(kinds)):
-        run = _Run(node, peer, proposals, originator or Originator())
+        run = _Run(node, peer, visit, proposals, originator or Originator())
         try:
             for ref in selection.refs(node.archive.db, reach, ids, clock=node.archive.clock):
                 if ref is None:
                     if number == 0:
                         yield Sent("", Status.NO_SUCH_INSTANCE, "deleted meanwhile")
                 elif ref.sop_class_uid in classes:
-                    names = ref.study_uid, ref.patient_id, ref.issuer
-                    visit.note_study("export", *names, subject=peer.aet, place=ref.place)
                     yield run.send(ref)
         finally:
             run.close()
@@ -168,8 +166,9 @@ def each(
 class _Run:
     """Instances on one association, or on a new one when it broke."""
 
-    def __init__(self, node: Node, peer: Peer, proposals: list[Proposal], originator: Originator) -> None:
-        self._node, self._peer, self._proposals, self._originator = node, peer, proposals, originator
+    def __init__(self, node: Node, peer: Peer, visit: Visit, proposals: list[Proposal], originator: Originator) -> None:
+        self._node, self._peer, self._visit = node, peer, visit
+        self._proposals, self._originator = proposals, originator
         self._association: Association | None = None
         self._given_up: LamelleError | None = None
 
@@ -182,6 +181,8 @@ class _Run:
         if self._given_up is not None or self._association is None:
             assert self._given_up is not None
             return _counted(_unreached(ref, self._given_up))
+        names = ref.study_uid, ref.patient_id, ref.issuer
+        self._visit.note_study("export", *names, subject=self._peer.aet, place=ref.place)
         try:
             return Sender(self._node.archive, self._association, self._originator).send(ref)
         except LamelleError as error:  # broken, or our own bytes were not to be had

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
+from lamelle.audit.model import Entry
 from lamelle.base import telemetry
 from lamelle.base.errors import LamelleError
 from lamelle.base.telemetry import Counter, Histogram
@@ -21,6 +22,8 @@ from lamelle.doors.dimse.association import Aborted, Association
 from lamelle.doors.dimse.node import Node
 
 BACKLOG: Final = 256
+NO_TITLE: Final = "AE:"
+"""In the ledger: who failed before telling a title."""
 ASSOCIATIONS = Counter("lamelle_associations_total", "DICOM associations asked for, by how they ended.", ("end",))
 SECONDS = Histogram("lamelle_association_seconds", "From an association's acceptance to its end.")
 MESSAGES = Counter("lamelle_dimse_messages_total", "DIMSE requests answered, by command field.", ("command",))
@@ -127,6 +130,8 @@ class Server:
             end = self._converse(number, secured, address, full)
         except (Aborted, OSError, ValueError) as error:
             end = getattr(error, "code", "tls_failed")
+            if end == "tls_failed":
+                self._node.note(Entry(NO_TITLE, "association_refused", "refused", address=address, reason=end))
             telemetry.log("dimse.aborted", level="warning", address=address, code=end)
         except LamelleError as error:
             end = "refused"

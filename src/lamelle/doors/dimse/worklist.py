@@ -22,7 +22,8 @@ def find(node: Node, association: Association, message: Message) -> None:
     wanted = keys.parse(asked.item)
     pending = Status.PENDING_WARNING if keys.unknown(wanted) else Status.PENDING
     found_items = schedule.find(node.lab, association.visit.reach(Action.SCHEDULE), wanted)
-    association.visit.note("search", detail={"worklist": True, "keys": datasets.told(asked.item)})
+    said = datasets.told(asked.item)
+    association.visit.note("search", patient_id=said.get("00100020", ""), detail={"worklist": True, "keys": said})
     for found in found_items:
         if finding.cancelled(association, command):
             association.send(context.id, command.answer(Status.CANCEL))

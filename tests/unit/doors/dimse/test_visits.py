@@ -11,14 +11,17 @@ from lamelle.audit import journal, model
 from lamelle.audit.model import Entry
 from lamelle.base.errors import Invalid, LamelleError
 from lamelle.base.ids import uid_from
-from lamelle.doors.dimse import asking, forwarding
+from lamelle.doors.dimse import asking, datasets, forwarding, performed
+from lamelle.doors.dimse.association import Proposal
+from lamelle.doors.dimse.commands import N_CREATE, N_SET, Command
 from lamelle.doors.dimse.identifiers import STUDY_ROOT, Rank
 from lamelle.doors.dimse.negotiation import NOT_RECOGNIZED_CALLING, Request, refusal
 from lamelle.doors.dimse.node import Node
 from lamelle.doors.dimse.settings import DimseSettings, Peer
 from lamelle.testing.archives import stored
 from lamelle.testing.associations import Network
-from lamelle.testing.instances import instance
+from lamelle.testing.instances import EXPLICIT_LITTLE, instance
+from lamelle.testing.worklists import begun, ended
 
 STUDY = {"0020000D": {"vr": "UI", "Value": [uid_from("study", "1")]}}
 
@@ -80,6 +83,24 @@ def test_so_is_what_goes_on_by_a_rule(make: Callable[..., Node]) -> None:
     stored(sending.archive, [instance("1", number=number) for number in (1, 2)])
     forwarding.drain(sending, {"to": "OTHER"})
     assert said(sending) == [("system", "export", "success", uid_from("study", "1"))]
+
+
+def test_what_never_left_is_no_export(node: Node, peer: Peer) -> None:
+    stored(node.archive, [instance("1")])
+    *_, last = asking.move(peer, replace(node.settings, aet="OTHER"), STUDY_ROOT, Rank.STUDY, STUDY, "OTHER")
+    assert last.failed == 1 and said(node) == []
+
+
+def test_a_performed_step_is_entered_under_its_patient(node: Node, other: Node, network: Network, peer: Peer) -> None:
+    with network.connect(peer, [Proposal(performed.PERFORMED_STEP, (EXPLICIT_LITTLE,))], other.settings) as opened:
+        create = Command(N_CREATE, 1, affected_sop_instance_uid="2.25.7")
+        opened.send(1, create, datasets.write(begun(study_uid="2.25.100"), EXPLICIT_LITTLE))
+        assert opened.answer(create).command.status == 0
+        update = Command(N_SET, 2, requested_sop_instance_uid="2.25.404")
+        opened.send(1, update, datasets.write(ended("DISCONTINUED"), EXPLICIT_LITTLE))
+        assert opened.answer(update).command.status == 0x0112
+    [entry] = [entry for entry in entries(node) if entry.action == "schedule"]
+    assert (entry.study_uid, entry.patient_id, entry.subject) == ("2.25.100", "PAT1", "2.25.7")
 
 
 def test_a_destination_nobody_knows_is_a_refusal(node: Node, other: Node, peer: Peer) -> None:
