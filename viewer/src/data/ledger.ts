@@ -8,10 +8,17 @@ import { queryClient } from "./queries";
 export type Asked = { patient_id: string; study_uid: string; actor: string; action: string; outcome: string; from: string; to: string };
 export const ENTRIES = 50;
 
+/** Days are those of the reader's clock: `to` is the whole of its day. */
 export function ledgerAddress(path: string, asked: Partial<Asked>, more: Record<string, string> = {}): string {
   const search = new URLSearchParams(more);
-  for (const [name, value] of Object.entries(asked)) if (value) search.set(name, value);
+  const moments = { ...asked, from: moment(asked.from, "00:00:00.000"), to: moment(asked.to, "23:59:59.999") };
+  for (const [name, value] of Object.entries(moments)) if (value) search.set(name, value);
   return `${path}?${search}`;
+}
+
+function moment(day: string | undefined, time: string): string {
+  const found = new Date(`${day}T${time}`);
+  return Number.isNaN(found.getTime()) ? "" : found.toISOString();
 }
 
 export function entriesQuery(asked: Partial<Asked>) {
@@ -24,6 +31,10 @@ export function entriesQuery(asked: Partial<Asked>) {
 }
 
 export const ledgerStateQuery = () => queryOptions({ queryKey: ["ledger"], queryFn: ({ signal }) => get<AuditState>("/api/audit/state", signal)});
+
+export async function verifyLedger(): Promise<void> {
+  queryClient.setQueryData(ledgerStateQuery().queryKey, await send<AuditState>("POST", "/api/audit/verify"));
+}
 
 export const emergenciesQuery = (open: boolean) => queryOptions({ queryKey: ["emergencies", open], queryFn: ({ signal }) => get<Emergency[]>(`/api/emergencies?open=${open}`, signal) });
 

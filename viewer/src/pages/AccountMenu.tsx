@@ -19,7 +19,7 @@ export function AccountMenu({ session, children }: { session: Session; children:
   return (
     <Popover opened={open} onChange={setOpen} position="bottom-end" width={330} shadow="md" trapFocus returnFocus>
       <Popover.Target>
-        <button type="button" className="account" aria-haspopup="dialog" aria-expanded={open} onClick={() => setOpen(!open)}>
+        <button type="button" className="account" aria-haspopup="dialog" aria-expanded={open} aria-label={t("account.of", { name: session.name || session.login, purpose: t(`purposes.${session.purpose}.name`) })} onClick={() => setOpen(!open)}>
           <span className="initials" aria-hidden="true">
             {initials(session.name || session.login)}
           </span>

@@ -2,17 +2,20 @@
 
 import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import type { ReactNode } from "react";
+import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { AuditState } from "../data/api";
 import { momentText, numberText } from "../data/format";
-import { ledgerStateQuery } from "../data/ledger";
+import { ledgerStateQuery, verifyLedger } from "../data/ledger";
 import { Trouble } from "../tools/Trouble";
+import { useWork } from "../tools/work";
 import { Tabs } from "./Tabs";
 
 export function LedgerPage() {
   const { t, i18n } = useTranslation();
-  const { data, error, refetch, isFetching, dataUpdatedAt } = useQuery(ledgerStateQuery());
+  const { data, error, refetch } = useQuery(ledgerStateQuery());
+  const { busy, error: failed, run } = useWork();
+  const [verified, setVerified] = useState("");
   if (error && !data) return <Trouble error={error} onRetry={() => void refetch()} />;
   const count = (value: number) => numberText(value, i18n.language, 0);
   return (
@@ -20,14 +23,19 @@ export function LedgerPage() {
       <Tabs of="audit" />
       <div className="page-head">
         <h1>{t("ledger.title")}</h1>
-        <Button loading={isFetching} onClick={() => void refetch()}>
+        <Button loading={busy} onClick={() => void run(verifyLedger).then((done) => done && setVerified(new Date().toISOString()))}>
           {t("ledger.verify")}
         </Button>
       </div>
       <p className="dim">{t("ledger.text")}</p>
+      {failed && (
+        <p className="bad" role="alert">
+          {failed}
+        </p>
+      )}
       {data && (
         <div className="block" role="status">
-          <Verdict state={data} at={new Date(dataUpdatedAt).toISOString()} />
+          <Verdict state={data} at={verified} />
           <dl className="facts">
             <Fact name={t("ledger.entries")}>{count(data.entries)}</Fact>
             <Fact name={t("ledger.waiting")}>{count(data.waiting)}</Fact>
@@ -49,7 +57,7 @@ export function LedgerPage() {
 
 function Verdict({ state, at }: { state: AuditState; at: string }) {
   const { t, i18n } = useTranslation();
-  if (state.sound) return <p className="verdict good">{t("ledger.whole", { time: momentText(at, i18n.language) })}</p>;
+  if (state.sound) return <p className="verdict good">{at ? t("ledger.whole", { time: momentText(at, i18n.language) }) : t("ledger.nothing")}</p>;
   return (
     <>
       <p className="verdict bad">{t("ledger.broken", { count: state.findings.length })}</p>

@@ -4,9 +4,11 @@ import "@mantine/core/styles.css";
 import "./lists.css";
 import "./people.css";
 import { createTheme, MantineProvider } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
+import { emergenciesQuery } from "../data/ledger";
 import { recall, remember, type Theme } from "../data/preferences";
 import { may, useSession } from "../data/session";
 import { Appearance } from "../tools/Appearance";
@@ -30,6 +32,19 @@ const ADMINISTRATION = ["/people", "/places", "/roles"];
 /** The nonce the server gave this page, so that its style policy lets Mantine's variables in. */
 const nonce = () => document.querySelector<HTMLElement>("meta[property=csp-nonce]")?.nonce ?? "";
 
+/** How many emergency accesses wait for the officer. */
+function Waiting() {
+  const { t } = useTranslation();
+  const { data } = useQuery({ ...emergenciesQuery(true), refetchInterval: 60_000 });
+  if (!data?.length) return null;
+  return (
+    <span className="count-mark" title={t("emergencies.waiting", { count: data.length })}>
+      {data.length}
+      <span className="unseen"> {t("emergencies.waiting", { count: data.length })}</span>
+    </span>
+  );
+}
+
 export function Lists() {
   const { t } = useTranslation();
   const session = useSession();
@@ -47,7 +62,7 @@ export function Lists() {
       </a>
       <div className="lists">
         <header className="masthead">
-          <Link to="/" className="brand">
+          <Link to="/" className="brand" aria-label={t("app.name")}>
             <img src="/icon.svg" alt="" width={30} height={30} />
             <span>{t("app.name")}</span>
           </Link>
@@ -59,6 +74,7 @@ export function Lists() {
             {session?.required && may(session, "audit") && (
               <Link to="/audit" activeOptions={{ includeSearch: false }}>
                 {t("nav.audit")}
+                <Waiting />
               </Link>
             )}
             {session?.required && may(session, "administer") && (
