@@ -10,6 +10,7 @@ export const sessionQuery = () =>
     queryKey: ["session"],
     queryFn: ({ signal }) => askSession(signal),
     staleTime: 20_000,
+    refetchOnWindowFocus: "always", // a screen left alone may have lost its session
   });
 
 export async function askSession(signal?: AbortSignal): Promise<Session> {

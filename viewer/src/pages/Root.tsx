@@ -1,10 +1,10 @@
 /** Around every page: who may open it, and the dialog of a session that has ended. */
 
 import { Outlet, type RouteComponent, useRouterState } from "@tanstack/react-router";
-import { type ReactNode, useRef } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import type { Action } from "../data/api";
-import { isIn, may, useSession } from "../data/session";
+import { askAgain, isIn, may, useSession } from "../data/session";
 import { SignInAgain } from "./SignInAgain";
 
 export function Root() {
@@ -12,12 +12,22 @@ export function Root() {
   const path = useRouterState({ select: (state) => state.location.pathname });
   const login = useRef("");
   if (session?.signed_in) login.current = session.login;
+  useEnd(session?.until ?? null);
   return (
     <>
       <Outlet />
       {session && !isIn(session) && path !== "/sign-in" && <SignInAgain session={session} login={login.current} />}
     </>
   );
+}
+
+/** Asks again when the session should be over, so that a screen left alone does not go on showing patients. */
+function useEnd(until: string | null) {
+  useEffect(() => {
+    if (!until) return;
+    const timer = setTimeout(askAgain, Math.min(Math.max(Date.parse(until) - Date.now() + 1500, 1500), 2 ** 31 - 1));
+    return () => clearTimeout(timer);
+  }, [until]);
 }
 
 /** A page for those who may do something; in plain words for the others. */

@@ -126,7 +126,13 @@ function PersonField({ person, onPerson }: { person: PersonItem | null; onPerson
         {word.length > 1 &&
           data?.map((found) => (
             <li key={found.id}>
-              <button type="button" onClick={() => onPerson(found)}>
+              <button
+                type="button"
+                onClick={() => {
+                  setTyped("");
+                  onPerson(found);
+                }}
+              >
                 {found.name || found.login} <span className="mono dim">{found.login}</span>
               </button>
             </li>

@@ -15,7 +15,7 @@ export function SignInAgain({ session, login }: { session: Session; login: strin
     void queryClient.invalidateQueries({ predicate: (query) => query.queryKey[0] !== "session" });
   };
   return (
-    <Dialog title={t("signin.ended")}>
+    <Dialog title={t("signin.ended")} veiled>
       <p className="dim">{t("signin.endedText")}</p>
       <SignInForm session={session} login={login} back={location.pathname + location.search} onDone={done} />
     </Dialog>

@@ -1,5 +1,7 @@
 """Signing in and out, and who is looking: for which purpose, with which rights, in which language."""
 
+from datetime import datetime, timedelta
+
 from fastapi import APIRouter, Request, Response
 
 from lamelle.access import decide, governing, identify, oidc, places, sessions, signing
@@ -87,6 +89,11 @@ def end_old(access: Access, request: Request) -> None:
     signed.forget(request)
 
 
+def idle(access: Access) -> datetime:
+    """When a session ends that asks nothing more."""
+    return access.clock.now() + timedelta(seconds=access.settings.idle_s)
+
+
 # -- what is said of it ----------------------------------------------------------------------------------------------
 
 
@@ -115,7 +122,7 @@ def shown(request: Request, settings: WebSettings, access: Access, secret: str) 
         providers=[Provider(id=one.name, label=one.title or one.name) for one in access.settings.oidc],
         demo=[DemoAccount(login=one.login, password=one.password, role=one.role) for one in settings.demo],
         csrf=sessions.csrf(secret) if found else "",
-        until=found.until.isoformat() if found else None,
+        until=min(found.until, idle(access)).isoformat() if found else None,
     )
 
 
