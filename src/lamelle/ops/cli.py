@@ -180,6 +180,27 @@ def worklist_remove(
 
 
 @app.command()
+def move(
+    study: Annotated[str, typer.Argument(help="Study Instance UID.")],
+    place: Annotated[int, typer.Argument(help="Number of the place it will belong to.")],
+    reason: Annotated[str, typer.Option(help="Why; the ledger keeps it.")] = "",
+    data: Data = None,
+    file: File = None,
+) -> None:
+    """Give a study to another place: who sees it changes at once."""
+    from lamelle.access.room import SYSTEM
+    from lamelle.archive import moving
+    from lamelle.ops import wiring
+
+    archive = wiring.opened(existing(settings_of(data, file), catalogue=True))
+    try:
+        moving.move(archive.db, archive.clock, SYSTEM, study, place, reason)
+    finally:
+        archive.close()
+    typer.echo(f"the study belongs to place {place}")
+
+
+@app.command()
 def verify(data: Data = None, file: File = None) -> None:
     """Read every kept byte and compare it with the catalogue."""
     from lamelle.archive import reconcile
