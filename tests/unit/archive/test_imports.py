@@ -61,7 +61,7 @@ def test_attempts_count_for_one_content(archive: Archive) -> None:
     assert claim(archive, "one", "/a", size=2) == {"/a": 1}
 
 
-@pytest.mark.parametrize("state", list(imports.FINAL))
+@pytest.mark.parametrize("state", sorted(imports.FINAL))
 def test_every_fate_can_be_noted_and_told(archive: Archive, state: State) -> None:
     claim(archive, "one", "/a")
     end(archive, "one", "/a", state, "code")
