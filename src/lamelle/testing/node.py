@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from lamelle.access import people, tokens
+from lamelle.access import people, scopes, tokens
 from lamelle.access.model import FIRST_PLACE, Action, Purpose, Role
 from lamelle.access.settings import AccessSettings
 from lamelle.archive.settings import ArchiveSettings
@@ -110,7 +110,7 @@ class Node:
                 number = people.add(conn, login, clock.now(), kind="service")
                 for role in roles:
                     people.appoint(conn, number, role, place)
-                every = " ".join(f"lamelle/{action.value}" for action in Action)
+                every = " ".join(word for action in Action if scopes.actions(word := f"lamelle/{action.value}"))
                 secret, _ = tokens.make(conn, number, login, every, purpose, 1, clock.now(), AccessSettings())
         finally:
             db.close()

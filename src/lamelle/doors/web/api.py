@@ -38,12 +38,25 @@ from lamelle.doors.web.models import Model, Problem
 from lamelle.doors.web.settings import WebSettings
 
 TITLE = "Lamelle pages"
+PROBLEM = "application/problem+json"
 DEFAULTS = WebSettings()
+
+
+class Described(FastAPI):
+    """FastAPI that describes errors by the media type they have."""
+
+    def openapi(self) -> dict[str, Any]:
+        described = super().openapi()
+        for operation in (operation for path in described["paths"].values() for operation in path.values()):
+            for status, answer in operation["responses"].items():
+                if status in {"4XX", "5XX"} and "application/json" in answer["content"]:
+                    answer["content"][PROBLEM] = answer["content"].pop("application/json")
+        return described
 
 
 def api(archive: Archive, access: Access, settings: WebSettings = DEFAULTS, ledger: Audit | None = None) -> FastAPI:
     """The application to mount at /api."""
-    app = FastAPI(
+    app = Described(
         title=TITLE,
         version="1",
         docs_url=None,
