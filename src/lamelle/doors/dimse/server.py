@@ -17,7 +17,7 @@ from lamelle.audit.model import Entry
 from lamelle.base import telemetry
 from lamelle.base.errors import LamelleError
 from lamelle.base.telemetry import Counter, Histogram
-from lamelle.doors.dimse import association, commands, services, tls
+from lamelle.doors.dimse import association, commands, services, tls, visits
 from lamelle.doors.dimse.association import Aborted, Association
 from lamelle.doors.dimse.node import Node
 
@@ -51,6 +51,8 @@ class Server:
     def __init__(self, node: Node, sock: socket.socket) -> None:
         self._node, self._sock = node, sock
         self._tls = tls.server_context(node.settings)
+        for peer in visits.homeless(node.archive.db, node.settings.peers):
+            telemetry.log("dimse.no_such_place", level="warning", peer=peer.aet, place=peer.place)
         self._open: dict[int, tuple[threading.Thread, socket.socket]] = {}
         self._busy: set[int] = set()
         self._lock = threading.Lock()

@@ -4,7 +4,7 @@ A peer is a device in its place; what its rights leave of that is decided in acc
 """
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -140,6 +140,13 @@ def operator(note: Note) -> Visit:
 def login(aet: str) -> str:
     """The name of an application entity in the ledger."""
     return f"AE:{aet}"
+
+
+def homeless(db: Database, peers: Iterable[Peer]) -> list[Peer]:
+    """Peers whose place does not exist: nothing is within their reach."""
+    with db.read() as conn:
+        tree = places.tree(conn)
+    return [peer for peer in peers if not tree.below(peer.place)]
 
 
 def sent_to(reach: Reach, peer: Peer) -> Reach:

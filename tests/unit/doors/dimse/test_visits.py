@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from lamelle.access.model import Action, Resource
 from lamelle.archive.settings import ForwardRule
 from lamelle.audit import journal, model
 from lamelle.audit.model import Entry
 from lamelle.base.errors import Invalid, LamelleError
 from lamelle.base.ids import uid_from
-from lamelle.doors.dimse import asking, datasets, forwarding, performed
+from lamelle.doors.dimse import asking, datasets, forwarding, performed, visits
 from lamelle.doors.dimse.association import Proposal
 from lamelle.doors.dimse.commands import N_CREATE, N_SET, Command
 from lamelle.doors.dimse.identifiers import STUDY_ROOT, Rank
@@ -83,6 +84,13 @@ def test_so_is_what_goes_on_by_a_rule(make: Callable[..., Node]) -> None:
     stored(sending.archive, [instance("1", number=number) for number in (1, 2)])
     forwarding.drain(sending, {"to": "OTHER"})
     assert said(sending) == [("system", "export", "success", uid_from("study", "1"))]
+
+
+def test_a_place_that_is_none_reaches_nothing(node: Node) -> None:
+    lost, found = Peer("LOST", rights=frozenset({"find", "store"}), place=99), Peer("FOUND")
+    assert visits.homeless(node.archive.db, [lost, found]) == [lost]
+    visit = visits.of(node.archive.db, node.note, "LOST", lost)
+    assert not any(visit.reach(action).holds(Resource(place)) for action in Action for place in (1, 99))
 
 
 def test_what_never_left_is_no_export(node: Node, peer: Peer) -> None:
