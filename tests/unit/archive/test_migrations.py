@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
+from lamelle.access.model import FIRST_PLACE
 from lamelle.archive import catalogue, commitment, emergency, forwarding, grams
 from lamelle.audit import tables as audit
 from lamelle.base import events
@@ -68,3 +71,38 @@ def test_migrating_again_changes_nothing(pair: tuple[Database, Database]) -> Non
     before = _described(migrated)
     migrated.migrate()
     assert _described(migrated) == before
+
+
+def test_studies_that_were_there_belong_to_the_first_place(pair: tuple[Database, Database]) -> None:
+    """And the sums, which are made anew, say the same as before."""
+    db, _ = pair
+    _upgrade(db, "0007")
+    rows = [("1.1", "20260102", "\\CT\\", 1, 2), ("1.2", "20260109", "\\CT\\", 2, 5), ("1.3", "", "\\SM\\", 1, 1)]
+    with db.write() as conn:
+        for uid, day, modalities, series, instances in rows:
+            conn.execute(
+                sa.text(
+                    "INSERT INTO study (uid, study_date, modalities, series_count, instance_count, lead, created_at,"
+                    " updated_at) VALUES (:uid, :day, :modalities, :series, :instances, '', 0, 0)"
+                ),
+                {"uid": uid, "day": day, "modalities": modalities, "series": series, "instances": instances},
+            )
+    _upgrade(db, "head")
+    with db.read() as conn:
+        assert set(conn.execute(sa.select(catalogue.study.c.place)).scalars()) == {FIRST_PLACE}
+        days = conn.execute(sa.select(catalogue.tally).order_by(catalogue.tally.c.study_date)).all()
+        months = conn.execute(sa.select(catalogue.tally_month).order_by(catalogue.tally_month.c.month)).all()
+    assert days == [
+        ("", "\\SM\\", 1, 1, 1, 1),
+        ("20260102", "\\CT\\", 1, 1, 1, 2),
+        ("20260109", "\\CT\\", 1, 1, 2, 5),
+    ]
+    assert months == [("", "\\SM\\", 1, 1, 1, 1), ("202601", "\\CT\\", 1, 2, 3, 7)]
+
+
+def _upgrade(db: Database, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", "lamelle.archive:migrations")
+    with db.write() as conn:
+        config.attributes["connection"] = conn
+        command.upgrade(config, revision)

@@ -7,7 +7,7 @@ from lamelle.access.room import Access
 from lamelle.archive import emergency
 from lamelle.archive.emergency import Opened
 from lamelle.archive.store import Archive
-from lamelle.base.errors import NotFound
+from lamelle.base.errors import Conflict, NotFound
 from lamelle.doors import guard
 from lamelle.doors.web.identity import Emergency, EmergencyNew, EmergencyOpened, EmergencyReview
 
@@ -29,7 +29,7 @@ def router(archive: Archive, access: Access) -> APIRouter:
         lasts_s = access.settings.emergency_s
         try:
             return _opened(emergency.open_patient(archive.db, caller, archive.clock, lasts_s, asked.reason, **wanted))
-        except NotFound:
+        except (NotFound, Conflict):
             guard.visit(request).note("break_glass", "failed", detail=dict(wanted), reason=asked.reason)
             raise
 
