@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from pathlib import Path
 
 import psutil
@@ -235,7 +236,10 @@ class Storing:
         while not self._stop.is_set():
             number += 1
             content = file(number, 200_000, f"{self._name}{lane}")
-            with contextlib.suppress(OSError, EOFError, ValueError), Client(self._node.url, 20) as client:
+            with (
+                contextlib.suppress(OSError, HTTPException, EOFError, ValueError),
+                Client(self._node.url, 20) as client,
+            ):
                 stored = client.store(content)
                 if stored.status == 200:
                     self.kept[stored.kept[0]] = content
