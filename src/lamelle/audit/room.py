@@ -42,6 +42,12 @@ class Audit:
         """Where checkpoints stand beside the database."""
         return self.folder / checkpoints.FILE
 
+    def has_new_key(self, key: Key) -> bool:
+        """Whether the last checkpoint was signed with another key."""
+        with self.db.read() as conn:
+            last = checkpoints.last(conn)
+        return last is not None and last.key != key.id
+
     def record(self, entry: Entry) -> None:
         """Enter something that no other transaction does."""
         with self.db.write() as conn:

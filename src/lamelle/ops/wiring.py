@@ -222,6 +222,8 @@ def _enter(settings: Settings, entry: Entry) -> None:
         room = audit(archive, settings)
         key = room.key
         try:
+            if room.has_new_key(key):
+                room.record(Entry("system", "audit_key", subject=key.id))
             room.record(entry)
             room.seal(key, sign=True)
         except (Unavailable, OSError) as error:
@@ -236,8 +238,8 @@ def seal(room: Audit, stop: threading.Event) -> None:
     while not stop.wait(SEAL_S):
         try:
             room.seal(key)
-        except (LamelleError, OSError) as error:  # a lost database, a full disk: what waits goes on waiting
-            telemetry.log("audit.not_sealed", level="error", error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001  a lost database, a full disk: what waits goes on waiting
+            telemetry.log("audit.not_sealed", level="error", **telemetry.trace(error))
 
 
 # -- the DICOM network ------------------------------------------------------------------------------------------------

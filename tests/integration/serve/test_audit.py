@@ -1,15 +1,18 @@
 """A node enters its start and stop, and what its processes noted is sealed while it runs."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from lamelle.audit import tables
+from lamelle.audit import keys, tables, verify
 from lamelle.audit.journal import Journal
 from lamelle.audit.model import Entry
+from lamelle.audit.settings import AuditSettings
 from lamelle.base.clock import SystemClock
 from lamelle.base.db import Database
+from lamelle.ops import config, wiring
 from lamelle.testing.node import Node
 from lamelle.testing.waiting import until
 
@@ -37,3 +40,22 @@ def test_start_what_was_noted_and_stop_are_entered_in_order(tmp_path: Path) -> N
     signed = [json.loads(line)["number"] for line in (data / "audit" / "checkpoints.jsonl").read_text().splitlines()]
     assert signed[0] == 1
     assert signed[-1] == 4
+
+
+def test_a_key_that_was_lost_is_entered_and_the_old_checkpoints_told(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    settings = config.load(None, {}, {"archive.data_dir": data})
+    wiring.started(settings)
+    old = keys.load(data / "audit" / "key.pem").id
+    (data / "audit" / "key.pem").unlink()
+    wiring.started(settings)
+    wiring.stopped(settings)
+    assert actions(data) == ["start", "audit_key", "start", "stop"]
+    archive = wiring.opened(settings)
+    room = wiring.audit(archive, settings)
+    report = verify.verify(room.db, room.trusted, (room.checkpoint_file,))
+    assert "another key" in report.findings[0].what
+    assert old in report.findings[0].what
+    believed = replace(room, settings=AuditSettings(former_keys=(old,)))
+    assert verify.verify(room.db, believed.trusted, (room.checkpoint_file,)).sound
+    archive.close()
