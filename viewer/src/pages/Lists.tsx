@@ -67,9 +67,11 @@ export function Lists() {
             <span>{t("app.name")}</span>
           </Link>
           <nav>
-            <Link to="/" activeOptions={{ exact: true, includeSearch: false }}>
-              {t("nav.studies")}
-            </Link>
+            {(may(session, "view") || (session?.purposes.length ?? 2) > 1) && (
+              <Link to="/" activeOptions={{ exact: true, includeSearch: false }}>
+                {t("nav.studies")}
+              </Link>
+            )}
             {may(session, "operate") && <Link to="/imports">{t("nav.imports")}</Link>}
             {session?.required && may(session, "audit") && (
               <Link to="/audit" activeOptions={{ includeSearch: false }}>

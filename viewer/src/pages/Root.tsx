@@ -1,6 +1,6 @@
 /** Around every page: who may open it, and the dialog of a session that has ended. */
 
-import { Outlet, type RouteComponent, useRouterState } from "@tanstack/react-router";
+import { Navigate, Outlet, type RouteComponent, useRouterState } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import type { Action } from "../data/api";
@@ -43,6 +43,10 @@ export function needing(action: Action, Page: RouteComponent): RouteComponent {
 function Needs({ action, children }: { action: Action; children: ReactNode }) {
   const session = useSession();
   if (!session || may(session, action)) return children;
+  if (action === "view" && session.purposes.length < 2) {
+    if (may(session, "audit")) return <Navigate to="/audit" replace />;
+    if (may(session, "administer")) return <Navigate to="/people" replace />;
+  }
   return <NotForYou action={action} />;
 }
 

@@ -1,8 +1,10 @@
 """Emergency access: opened by who may, seen by who opened it, reviewed by the data-protection officer."""
 
+from dataclasses import replace
+
 from fastapi import APIRouter, Request
 
-from lamelle.access.model import Action
+from lamelle.access.model import Action, Caller
 from lamelle.access.room import Access
 from lamelle.archive import emergency
 from lamelle.archive.emergency import Opened
@@ -24,7 +26,7 @@ def router(archive: Archive, access: Access) -> APIRouter:
     def open_patient(request: Request, asked: EmergencyNew) -> EmergencyOpened:
         """Open one patient's studies; by identifier or by accession number."""
         guard.reach(request, Action.BREAK_GLASS)
-        caller = guard.caller(request)
+        caller = asks(request)
         wanted = {"patient_id": asked.patient_id, "accession": asked.accession}
         lasts_s = access.settings.emergency_s
         try:
@@ -42,10 +44,15 @@ def router(archive: Archive, access: Access) -> APIRouter:
     @routes.post("/emergencies/{number}/review", status_code=204)
     def review(request: Request, number: int, said: EmergencyReview) -> None:
         """Say what came of looking at it."""
-        reach, caller = guard.reach(request, Action.AUDIT), guard.caller(request)
+        reach, caller = guard.reach(request, Action.AUDIT), asks(request)
         emergency.review(archive.db, reach, caller, archive.clock, number, said.note)
 
     return routes
+
+
+def asks(request: Request) -> Caller:
+    """Who asks, and from where."""
+    return replace(guard.caller(request), address=guard.visit(request).address)
 
 
 def _opened(found: Opened) -> EmergencyOpened:

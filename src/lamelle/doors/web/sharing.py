@@ -11,6 +11,7 @@ from lamelle.archive import sharing
 from lamelle.archive.sharing import Shared
 from lamelle.archive.store import Archive
 from lamelle.doors import guard
+from lamelle.doors.web.emergency import asks
 from lamelle.doors.web.identity import PersonItem, ShareItem, ShareNew
 
 NAMES = 12
@@ -35,14 +36,14 @@ def router(archive: Archive) -> APIRouter:
     @routes.post("/studies/{study_uid}/shares", status_code=204)
     def share(request: Request, study_uid: str, asked: ShareNew) -> None:
         """Share with a person or a place, for a purpose, for some days or until withdrawn."""
-        reach, caller = guard.reach(request, Action.SHARE), guard.caller(request)
+        reach, caller = guard.reach(request, Action.SHARE), asks(request)
         until = archive.clock.now() + timedelta(days=asked.days) if asked.days else None
         guest = Guest(asked.guest_kind, asked.guest_id, asked.purpose)
         sharing.give(archive.db, reach, caller, archive.clock, study_uid, guest, until, asked.reason)
 
     @routes.delete("/shares/{number}", status_code=204)
     def withdraw(request: Request, number: int) -> None:
-        reach, caller = guard.reach(request, Action.SHARE), guard.caller(request)
+        reach, caller = guard.reach(request, Action.SHARE), asks(request)
         sharing.withdraw(archive.db, reach, caller, archive.clock, number)
 
     return routes
