@@ -302,7 +302,7 @@ def _answer(line: socket.socket, work: Work) -> None:
     _allow(memory, seconds)
     body: Any = b""
     try:
-        question = pickle.loads(_read(line, size))  # nosec B301  our parent's, never bytes from outside
+        question = pickle.loads(_read(line, size))  # nosec B301 # our parent's, never bytes from outside
         rest, body = work(question, bytes(_read(line, data_size)))
         kind = 0
     except EOFError:

@@ -29,12 +29,12 @@ def main() -> None:
     """Read the request from standard input, answer on what was standard output."""
     fd = os.dup(1)
     os.dup2(2, 1)  # a library that prints must not write into the protocol
-    parent, limits = pickle.load(sys.stdin.buffer)  # nosec B301  our own parent's, through its pipe
+    parent, limits = pickle.load(sys.stdin.buffer)  # nosec B301 # our own parent's, through its pipe
     die_with(parent)
     confine(limits)
     sender = Sender(fd)
     try:
-        request: Request = pickle.load(sys.stdin.buffer)  # nosec B301  the same
+        request: Request = pickle.load(sys.stdin.buffer)  # nosec B301 # the same
         if request.scratch is not None:
             tempfile.tempdir = str(request.scratch)
         else:
