@@ -15,12 +15,13 @@ LAUGHS = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 9))
 BOMB = f'<!DOCTYPE x [<!ENTITY a0 "ha">{LAUGHS}]><NativeDicomModel>&a8;</NativeDicomModel>'
 OUTSIDE = '<!DOCTYPE x [<!ENTITY f SYSTEM "file:///etc/passwd">]><NativeDicomModel>&f;</NativeDicomModel>'
 PARAMETER = '<!DOCTYPE x [<!ENTITY % p SYSTEM "http://127.0.0.1:9/x.dtd">%p;]><NativeDicomModel/>'
+BARE = "<!DOCTYPE x><NativeDicomModel/>"
 LIMIT = 1 << 20
 JSON = {"content-type": "application/dicom+json"}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
-@pytest.mark.parametrize("document", [BOMB, OUTSIDE, PARAMETER])
+@pytest.mark.parametrize("document", [BOMB, OUTSIDE, PARAMETER, BARE])
 def test_no_document_type_in_any_encoding(document: str, encoding: str) -> None:
     head = f'<?xml version="1.0" encoding="{encoding[:6]}"?>'
     with pytest.raises(Invalid, match="document type"):
