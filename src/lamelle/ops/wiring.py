@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import sqlalchemy as sa
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -26,6 +27,7 @@ from lamelle.access import identify, sessions
 from lamelle.access.model import WHOLE, Caller
 from lamelle.access.room import Access
 from lamelle.archive import commitment, forwarding, lifecycle, query, thumbnails
+from lamelle.archive.catalogue import study
 from lamelle.archive.query import Level, Match, Query
 from lamelle.archive.store import Archive
 from lamelle.audit import syslog
@@ -155,7 +157,9 @@ def whose(archive: Archive, study_uid: str, series_uid: str) -> guard.Found | No
     if not found:
         return None
     uid, patient_id, issuer = (str(first(found[0], tag) or "") for tag in ("0020000D", "00100020", "00100021"))
-    return guard.Found(uid, patient_id, issuer)
+    with archive.db.read() as conn:
+        place = conn.execute(sa.select(study.c.place).where(study.c.uid == uid)).scalar() or 0
+    return guard.Found(uid, patient_id, issuer, place)
 
 
 def all_routes(archive: Archive, access: Access, settings: Settings) -> list[BaseRoute]:
