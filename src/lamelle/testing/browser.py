@@ -30,7 +30,7 @@ Client = Callable[..., Answer]
 def client(app: ASGIApp, scheme: str = "http") -> Client:
     """Ask an application; what it sends is as on the wire."""
 
-    def ask(address: str, method: str = "GET", **headers: str) -> Answer:
+    def ask(address: str, method: str = "GET", body: bytes = b"", **headers: str) -> Answer:
         path, _, query = address.partition("?")
         given = {"host": "test", **headers}
         pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in given.items()]
@@ -55,15 +55,15 @@ def client(app: ASGIApp, scheme: str = "http") -> Client:
             if received:
                 await asyncio.Event().wait()
             received.append(None)
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": body, "more_body": False}
 
         async def send(message: MutableMapping[str, Any]) -> None:
             sent.append(message)
 
         asyncio.run(app(scope, receive, send))  # type: ignore[arg-type]
         start = next(m for m in sent if m["type"] == "http.response.start")
-        body = b"".join(m.get("body", b"") for m in sent if m["type"] == "http.response.body")
-        return Answer(start["status"], {k.decode(): v.decode() for k, v in start["headers"]}, body)
+        answered = b"".join(m.get("body", b"") for m in sent if m["type"] == "http.response.body")
+        return Answer(start["status"], {k.decode(): v.decode() for k, v in start["headers"]}, answered)
 
     return ask
 
