@@ -27,11 +27,11 @@ class Answer:
 Client = Callable[..., Answer]
 
 
-def client(app: ASGIApp, scheme: str = "http") -> Client:
-    """Ask an application; what it sends is as on the wire."""
+def client(app: ASGIApp, scheme: str = "http", address: str = "test") -> Client:
+    """Ask an application, from this address; what it sends is as on the wire."""
 
-    def ask(address: str, method: str = "GET", body: bytes = b"", **headers: str) -> Answer:
-        path, _, query = address.partition("?")
+    def ask(target: str, method: str = "GET", body: bytes = b"", **headers: str) -> Answer:
+        path, _, query = target.partition("?")
         given = {"host": "test", **headers}
         pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in given.items()]
         scope = {
@@ -45,7 +45,7 @@ def client(app: ASGIApp, scheme: str = "http") -> Client:
             "query_string": query.encode(),
             "headers": pairs,
             "server": ("test", 80),
-            "client": ("test", 1),
+            "client": (address, 1),
         }
         sent: list[MutableMapping[str, Any]] = []
 

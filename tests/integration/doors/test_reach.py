@@ -169,7 +169,7 @@ SCOPES = st.sampled_from(
 )
 
 
-@settings(max_examples=16, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(roles=ROLES, everywhere=st.integers(0, 9), shared=SHARED, chosen=st.tuples(SCOPES, st.integers(0, 4)))
 def test_what_is_given_is_what_is_decided(
     house: House, roles: list[tuple[Role, int]], everywhere: int, shared: list[tuple[int, bool, Purpose]], chosen: Any
