@@ -5,11 +5,12 @@ Sides take turns in one run, so that a ratio never joins two machines or two day
 
 from collections.abc import Callable
 
-from bench import converting, fetching, looking, material, receiving, scanned, searching, storing, tiles, wado
+from bench import access, converting, fetching, looking, material, receiving, scanned, searching, storing, tiles, wado
 from bench.plan import Plan
 
 MEASURES: dict[str, Callable[[Plan], None]] = {
     "frames": tiles.frames,
+    "access": access.access,
     "wado": wado.wado,
     "stow": storing.stow,
     "cstore": receiving.cstore,

@@ -1,4 +1,5 @@
--- Sends the prepared requests of a file in a random order; a line is: path TAB accept TAB range (accept, range may be empty)
+-- Sends the prepared requests of a file in a random order; a line is: path TAB accept TAB range (accept, range may be empty);
+-- the third argument is an Authorization header for all of them
 local thread_no = 0
 function setup(thread) thread:set("id", thread_no) thread_no = thread_no + 1 end
 function init(args)
@@ -8,6 +9,7 @@ function init(args)
     local headers = {}
     if accept ~= "" then headers["Accept"] = accept end
     if range ~= "" then headers["Range"] = range end
+    if args[3] then headers["Authorization"] = args[3] end
     prepared[#prepared + 1] = wrk.format("GET", path, headers)
   end
   math.randomseed(tonumber(args[2]) + id)

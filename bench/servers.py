@@ -80,8 +80,11 @@ def reached(port: int) -> bool:
 
 
 @contextmanager
-def ours(folder: Path, workers: int = 2, fresh: bool = True, sink: int = 0) -> Iterator[Server]:
-    """`lamelle serve` on an empty (or kept) archive; `sink`: the port of a destination of C-MOVE called SINK."""
+def ours(folder: Path, workers: int = 2, fresh: bool = True, sink: int = 0, guarded: bool = False) -> Iterator[Server]:
+    """`lamelle serve` on an empty (or kept) archive; `sink`: the port of a destination of C-MOVE called SINK.
+
+    `guarded`: callers sign in and views are entered in the ledger, as in a hospital; otherwise neither.
+    """
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
     number = port()
@@ -90,7 +93,8 @@ def ours(folder: Path, workers: int = 2, fresh: bool = True, sink: int = 0) -> I
     command += ["--port", str(number), "--workers", str(workers), "--dimse-port", str(dicom)]
     env = {
         "LAMELLE_SERVE_ACCESS_LOG": "errors",
-        "LAMELLE_ACCESS_SIGN_IN": "none",
+        "LAMELLE_ACCESS_SIGN_IN": "required" if guarded else "none",
+        "LAMELLE_AUDIT_ENABLED": str(guarded).lower(),
         **({"LAMELLE_DIMSE_PEERS": _peers(sink)} if sink else {}),
     }
     root = f"http://127.0.0.1:{number}/dicomweb"

@@ -21,10 +21,13 @@ FEW = 50  # answers in a run; a side with fewer is given more time
 Results = dict[tuple[int, int], dict[str, tuple[float, Facts]]]
 
 
-def wrk(origin: str, requests: Path, clients: int, seconds: float, seed: int) -> dict[str, float]:
+def wrk(
+    origin: str, requests: Path, clients: int, seconds: float, seed: int, authorization: str = ""
+) -> dict[str, float]:
     """Runs wrk; returns requests, bytes, us, p50_ms, p99_ms, bad (statuses above 399), broken (connections)."""
     command = ["wrk", "-t1", f"-c{clients}", f"-d{max(1, round(seconds))}s", "--timeout", "60s", "-s", str(LUA), origin]
-    done = subprocess.run([*command, "--", str(requests), str(seed)], capture_output=True, text=True, check=False)
+    told = [str(requests), str(seed), *([authorization] if authorization else [])]
+    done = subprocess.run([*command, "--", *told], capture_output=True, text=True, check=False)
     found = [row for row in done.stdout.splitlines() if row.startswith("JSON")]
     if not found:
         raise RuntimeError(f"wrk failed: {done.stdout[-300:]} {done.stderr[-300:]}")
