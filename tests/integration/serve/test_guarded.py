@@ -83,6 +83,10 @@ def test_the_short_way_gives_tiles_to_who_may_see_them(node: Node) -> None:
     assert not is_short(first[0])  # it was entered in the ledger first
     again = next(found for found in (mine.get(TILE) for _ in range(50)) if is_short(found[0]))
     assert again[1] == first[1] and first[1].startswith(b"\xff\xd8")
+    third = Talk(node, node.token("third", Role.PATHOLOGIST))
+    third.get("/api/roles")  # who asks is known now, the tile lies in memory, and the view is not entered
+    assert not is_short(third.get(TILE)[0])
+    third.close()
     for _ in range(3):
         assert other.get(TILE)[0].startswith(b"HTTP/1.1 404 ")
     mine.close()
