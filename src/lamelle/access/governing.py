@@ -15,7 +15,7 @@ from lamelle.access import decide, factors, passwords, people, places, sessions,
 from lamelle.access.model import Action, Caller, Purpose, Reach, Role
 from lamelle.access.places import Kind
 from lamelle.access.proofs import second_factor, session
-from lamelle.access.room import Access
+from lamelle.access.room import SYSTEM, Access
 from lamelle.access.tables import actor, membership, place
 from lamelle.access.tokens import Token
 from lamelle.audit import ledger
@@ -118,6 +118,24 @@ def add(
         for one in wanted:
             _appoint(access, conn, by, number, login, one)
     return number, "" if password else given
+
+
+def first_administrator(access: Access) -> str:
+    """Where nobody has an account, make `admin`, administrator everywhere; the one-time password, else empty."""
+    anybody = sa.select(actor.c.id).where(actor.c.kind == "person").limit(1)
+    with access.db.read() as conn:
+        if access.settings.sign_in == "none" or conn.execute(anybody).first() is not None:
+            return ""
+    given = passwords.invented()
+    kept, now = access.hashing.make(given), access.clock.now()
+    with access.db.write() as conn:
+        if conn.execute(anybody).first() is not None:  # two nodes that start at once
+            return ""
+        number = people.add(conn, "admin", now)
+        passwords.put(conn, number, kept, now, access.settings.one_time_s)
+        _record(access, conn, SYSTEM, "user_changed", "admin", what="made")
+        _appoint(access, conn, SYSTEM, number, "admin", Wanted(Role.ADMINISTRATOR, None))
+    return given
 
 
 def change(access: Access, by: Caller, number: int, **values: Any) -> None:

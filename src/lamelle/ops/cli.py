@@ -20,6 +20,7 @@ from lamelle.ops.auditing import audit
 from lamelle.ops.config import Settings
 from lamelle.ops.options import Data, File, settings_of
 from lamelle.ops.peers import dicom
+from lamelle.ops.people import place, token, user
 
 if TYPE_CHECKING:
     from lamelle.archive.reconcile import Report
@@ -29,6 +30,9 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_mar
 worklist = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Slides to be scanned (Modality Worklist).")
 app.add_typer(audit, name="audit")
 app.add_typer(dicom, name="dicom")
+app.add_typer(user, name="user")
+app.add_typer(place, name="place")
+app.add_typer(token, name="token")
 app.add_typer(worklist, name="worklist")
 
 

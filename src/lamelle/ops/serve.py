@@ -54,7 +54,7 @@ def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
         held_open.enter_context(_metrics_folder(settings.archive.data_dir / "run" / "metrics"))
         web = held_open.enter_context(listening(settings.serve.host, settings.serve.port))
         load()
-        children.apart(lambda: _started(settings))  # migrates, and says what is wrong before any worker starts
+        children.apart(lambda: _started(settings, announce))  # migrates, and says what is wrong
         dicom = dicom_door(settings)
         if dicom is not None:
             held_open.enter_context(dicom)
@@ -78,11 +78,11 @@ def load() -> None:
     gc.freeze()  # a child's collector leaves it alone, and with it the pages
 
 
-def _started(settings: Settings) -> None:
+def _started(settings: Settings, announce: Callable[[str], None]) -> None:
     from lamelle.ops import answering, wiring
 
     answering.secure(settings.serve)
-    wiring.started(settings)
+    wiring.started(settings, announce)
 
 
 def _stopped(settings: Settings) -> None:

@@ -23,7 +23,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
 from lamelle import __version__
-from lamelle.access import identify, sessions
+from lamelle.access import governing, identify, sessions
 from lamelle.access.model import WHOLE, Caller
 from lamelle.access.room import Access
 from lamelle.archive import commitment, forwarding, lifecycle, query, thumbnails
@@ -79,6 +79,16 @@ def laboratory(settings: Settings) -> Iterator[Lab]:
 def access_of(archive: Archive, settings: Settings) -> Access:
     """Who people are and how they prove it."""
     return Access.open(archive.db, archive.clock, settings.access)
+
+
+@contextmanager
+def people(settings: Settings) -> Iterator[Access]:
+    """The accounts by themselves, for a command."""
+    archive = opened(settings)
+    try:
+        yield access_of(archive, settings)
+    finally:
+        archive.close()
 
 
 def audit(archive: Archive, settings: Settings) -> Audit:
@@ -206,8 +216,11 @@ def paths(routes: list[BaseRoute], prefix: str = "") -> list[str]:
 # -- the audit ledger -------------------------------------------------------------------------------------------------
 
 
-def started(settings: Settings) -> None:
-    """Connect and migrate, say what is wrong before any process starts, and enter the start in the ledger."""
+def started(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Connect and migrate, say what is wrong before any process starts, make the first account, enter the start."""
+    with people(settings) as access:
+        if password := governing.first_administrator(access):
+            announce(f"Lamelle made the account admin; its password, told this once: {password}")
     _enter(settings, Entry("system", "start", detail={"version": __version__, "pid": os.getpid()}))
 
 
