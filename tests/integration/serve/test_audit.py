@@ -44,11 +44,11 @@ def test_start_what_was_noted_and_stop_are_entered_in_order(tmp_path: Path) -> N
 
 def test_a_key_that_was_lost_is_entered_and_the_old_checkpoints_told(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    settings = config.load(None, {}, {"archive.data_dir": data})
-    wiring.started(settings)
+    settings = config.load(None, {}, {"archive.data_dir": data, "access.sign_in": "none"})
+    wiring.started(settings, print)
     old = keys.load(data / "audit" / "key.pem").id
     (data / "audit" / "key.pem").unlink()
-    wiring.started(settings)
+    wiring.started(settings, print)
     wiring.stopped(settings)
     assert actions(data) == ["start", "audit_key", "start", "stop"]
     archive = wiring.opened(settings)

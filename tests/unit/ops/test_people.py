@@ -50,7 +50,7 @@ def test_people_places_and_tokens_before_the_server_ever_ran(settings: config.Se
     with wiring.people(settings) as access:
         robot = identify.caller(access, bearer=token)
         assert (robot.actor.kind, robot.purpose) == ("service", Purpose.CARE)
-        assert robot.actor.actions == {Action.STORE, Action.VIEW, Action.VIEW_LABEL, Action.EXPORT}
+        assert robot.actor.actions == frozenset({Action.STORE, Action.VIEW, Action.VIEW_LABEL, Action.EXPORT})
         _, found = signing.with_password(access, "doctor", password[0], Browser())
         assert found.step == "new_password"
         assert signing.with_password(access, "chief", "seven quiet lanterns", Browser())[1].step == ""
