@@ -49,5 +49,5 @@ bench: setup  ## measure against peers; see bench/README.md
 
 clean:  ## back to a fresh clone
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist test-results \
-	  viewer/node_modules src/lamelle/doors/web/static
+	  viewer/node_modules tests/integration/access/provider/node_modules src/lamelle/doors/web/static
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

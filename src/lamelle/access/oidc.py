@@ -7,7 +7,7 @@ The state, the nonce and the verifier are of one use and tied to the browser tha
 import re
 from datetime import timedelta
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import sqlalchemy as sa
 
@@ -155,6 +155,8 @@ def _exchange(access: Access, known: Known, answer: dict[str, str], found: Any, 
     methods = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
     basic = "client_secret_basic" if "client_secret_basic" in methods else "client_secret_post"
     client.token_endpoint_auth_method = basic if provider.secret() else "none"
+    if client.token_endpoint_auth_method == "client_secret_basic":  # Authlib leaves out RFC 6749 2.3.1: escaped first
+        client.client_id, client.client_secret = map(quote_plus, (provider.client_id, provider.secret()))
     try:
         got = client.fetch_token(
             metadata["token_endpoint"],
