@@ -15,7 +15,7 @@ from lamelle.doors.files.importing import import_paths
 from lamelle.doors.files.settings import FilesSettings
 from lamelle.ops import wiring
 from lamelle.ops.config import Settings
-from lamelle.ops.demo import generate
+from lamelle.ops.demo import generate, people
 from lamelle.ops.demo.generate import Part, Size
 
 
@@ -41,6 +41,8 @@ def prepare(settings: Settings, folder: Path, size: Size, console: Console) -> N
     if len(refused) == len(made):
         raise Unavailable("demo_refused", "None of the demonstration's files could be stored.")
     if not refused:
+        with wiring.people(settings) as access:
+            people.invite(access)
         done.touch()
 
 

@@ -26,7 +26,8 @@ Size = Literal["full", "small"]
 GUIDE = """
 [bold]Lamelle: {url}[/]
 
-  1. Open {url} - a list of invented patients. / Ouvrez {url} : une liste de patients fictifs.
+  1. Open {url} and come in as Dr Claire Morel, pathologist (morel, password: {password}).
+     Ouvrez {url} et entrez comme Dr Claire Morel, pathologiste. The page offers twelve others.
   2. [bold]26H01241[/] breast: H&E, Ki-67 and HER2, sections of one block. / sein : trois coupes d'un même bloc.
      Wheel to zoom, drag to move. / Molette pour zoomer, glisser pour déplacer.
   3. [bold]26H01234[/] colon: from the crypts to the carcinoma. / côlon : des cryptes au carcinome.
@@ -36,6 +37,7 @@ GUIDE = """
 
   Your own slide / votre lame :  lamelle import --data {data} slide.svs
   Other viewers, DICOMweb / autres lecteurs :  {url}/dicomweb
+     with a token / avec un jeton :  lamelle token create --data {data} brun
 
   Ctrl-C stops. Nothing here comes from a real person. / Ctrl-C arrête. Rien ne vient d'une personne réelle.
 """
@@ -54,7 +56,8 @@ def main(
     url = f"http://localhost:{settings.serve.port}"
 
     def ready(line: str) -> None:
-        console.print(GUIDE.format(url=url, data=settings.archive.data_dir))
+        password = settings.web.demo[0].password
+        console.print(GUIDE.format(url=url, password=password, data=settings.archive.data_dir))
         if browser:
             show(url)
 
@@ -71,9 +74,12 @@ def _prepare(settings: Settings, folder: Path, size: Size, console: Console) -> 
 
 def settings_of(data: Path, port: int, workers: int) -> Settings:
     """The environment's settings with the demonstration's archive and port on top."""
+    from lamelle.ops.demo.people import ACCOUNTS
+
     named = {
         "archive.data_dir": data,
-        "access.sign_in": "none",
+        "access.sign_in": "required",
+        "web.demo": [{"login": one.login, "password": one.password, "role": one.role.value} for one in ACCOUNTS],
         "serve.port": port,
         "serve.workers": workers,
         "log.level": "warning",

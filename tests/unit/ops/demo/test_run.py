@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lamelle.access.model import WHOLE
+from lamelle.access import signing
+from lamelle.access.model import WHOLE, Role
+from lamelle.access.signing import Browser
 from lamelle.base.errors import Unavailable
 from lamelle.ops import wiring
 from lamelle.ops.config import Settings
-from lamelle.ops.demo import cases, generate, preparing, run
+from lamelle.ops.demo import cases, generate, people, preparing, run
 from lamelle.ops.demo.generate import Part
 
 
@@ -21,6 +23,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder whose demonstration is one CT, drawn already."""
     scan = next(part for part in generate.parts("small") if part.name == "26R07731")
     monkeypatch.setattr(generate, "parts", lambda size: [scan])
+    monkeypatch.setenv("LAMELLE_ACCESS_HASH_MIB", "8")
+    monkeypatch.setenv("LAMELLE_ACCESS_HASH_ROUNDS", "1")
     root = tmp_path / "source" / f"small-{generate.VERSION}"
     root.mkdir(parents=True)
     generate._make(scan, root)
@@ -46,6 +50,17 @@ def test_what_is_drawn_is_stored(folder: Path) -> None:
         assert part.name == "26R07731"
     finally:
         archive.close()
+
+
+def test_everybody_of_the_demonstration_can_come_in(folder: Path) -> None:
+    prepare(folder)
+    prepared = settings(folder)
+    assert {one.role for one in prepared.web.demo} == set(Role) - {Role.DEVICE}
+    with wiring.people(prepared) as access:
+        people.invite(access)  # again: nobody is made twice
+        for one in prepared.web.demo:
+            _, found = signing.with_password(access, one.login, one.password, Browser())
+            assert found.step == ""
 
 
 def test_a_second_run_leaves_everything_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
