@@ -150,6 +150,7 @@ def test_the_fine_focus_shows_another_plane(page: Page, served: Served) -> None:
 
 def test_from_slide_to_slide_and_back_to_the_case(page: Page, served: Served) -> None:
     opened(page, served.slide)
+    expect(page.locator(".strip-item")).to_have_count(2)  # the neighbours are known once the case is
     page.keyboard.press("n")
     expect(page).to_have_url(re.compile(served.second))
     expect(stage(page)).to_be_visible()
