@@ -187,7 +187,7 @@ def _more(known: Known, access: Access, claims: dict[str, Any], access_token: st
         return {}
     told = known.ask("GET", str(endpoint), headers={"authorization": f"Bearer {access_token}"})
     if "jwt" in told:
-        told = known.claims(str(told["jwt"]), now, known.settings.client_id)
+        told = known.claims(str(told["jwt"]), now, known.settings.client_id, ends=False)  # Source: Core 1.0 5.3.2
     if told.get("sub") != claims["sub"]:  # Source: Core 1.0 5.3.2
         raise Unauthenticated("bad_token", "the provider speaks of somebody else")
     return {name: value for name, value in told.items() if name not in claims}

@@ -91,8 +91,10 @@ class Known:
             "provider_unavailable", f"{self.settings.title or self.settings.name} does not answer ({kind})"
         )
 
-    def claims(self, token: str, now: datetime, audience: str, **wanted: str) -> dict[str, Any]:
+    def claims(self, token: str, now: datetime, audience: str, *, ends: bool = True, **wanted: str) -> dict[str, Any]:
         """The claims of a signed token made out by this provider for that audience, at this time.
+
+        Without `ends` it need not say when it does.
 
         Raises: Unauthenticated("bad_token"); Unavailable("provider_unavailable").
         """
@@ -105,7 +107,7 @@ class Known:
                 name: {"essential": True, "value": value}
                 for name, value in {"iss": self.settings.issuer, "aud": audience, **wanted}.items()
             }
-            told |= {"sub": {"essential": True}, "exp": {"essential": True}}
+            told |= {"sub": {"essential": True}, "exp": {"essential": ends}}
             jwt.JWTClaimsRegistry(int(now.timestamp()), LEEWAY_S, **told).validate(read.claims)
         except (JoseError, ValueError, TypeError, KeyError) as error:
             raise Unauthenticated(

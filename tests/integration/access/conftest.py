@@ -21,8 +21,14 @@ CLIENTS: Final = [
     {
         "client_id": "lamelle",
         "client_secret": SECRET,
-        "redirect_uris": [f"{OURS}/api/oidc/psc/callback", f"{OURS}/api/oidc/house/callback"],
+        "redirect_uris": [f"{OURS}/api/oidc/psc/callback"],
         "post_logout_redirect_uris": [f"{OURS}/sign-in"],
+    },
+    {  # without a secret, and what it is told of people is signed
+        "client_id": "house",
+        "token_endpoint_auth_method": "none",
+        "redirect_uris": [f"{OURS}/api/oidc/house/callback"],
+        "userinfo_signed_response_alg": "RS256",
     },
     {
         "client_id": "robot",

@@ -15,13 +15,13 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from starlette.types import ASGIApp
 
-from lamelle.access import decide, identify, people, places
+from lamelle.access import decide, identify, oidc, people, places
 from lamelle.access.model import Action, Role
 from lamelle.access.room import Access
 from lamelle.access.settings import Provider as ProviderSettings
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.audit import tables
-from lamelle.base.errors import Unauthenticated
+from lamelle.base.errors import Unauthenticated, Unavailable
 from lamelle.ops import config, wiring
 from lamelle.testing import browser as browsing
 from lamelle.testing.archives import SetClock
@@ -63,7 +63,14 @@ def house(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Itera
         audience=API,
     )
     newcomers = replace(
-        ours, name="house", acr_values=(), new_role=Role.EXPERT, finess_claim="SubjectOrganizationID", audience=""
+        ours,
+        name="house",
+        client_id="house",
+        client_secret="",
+        acr_values=(),
+        new_role=Role.EXPERT,
+        finess_claim="SubjectOrganizationID",
+        audience="",
     )
     settings = config.Settings(
         archive=ArchiveSettings(tmp_path_factory.mktemp("house"), reserve_bytes=0),
@@ -215,6 +222,14 @@ def test_a_newcomer_belongs_where_the_provider_says(house: House, provider: Prov
 
 def test_a_newcomer_of_a_place_that_is_not_here_is_refused(house: House, provider: Provider, visitor: Browser) -> None:
     assert refusal(house, visitor, provider.sign_in(leave(visitor, "house"), "f:psc:elsewhere")) == "no_account"
+
+
+def test_a_provider_that_does_not_answer_is_told(house: House) -> None:
+    gone = ProviderSettings(name="gone", issuer="http://127.0.0.1:9/", client_id="lamelle")
+    access = Access.open(house.archive.db, house.clock, replace(house.access.settings, oidc=(gone,)))
+    with pytest.raises(Unavailable) as told:
+        oidc.leave(access, "gone", "/", f"{OURS}/api/oidc/gone/callback")
+    assert told.value.code == "provider_unavailable"
 
 
 # -- programs --------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ const configuration = (keys) => ({
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
+    jwtUserinfo: { enabled: true },
     rpInitiatedLogout: { enabled: true },
     resourceIndicators: {
       enabled: true,
