@@ -11,6 +11,7 @@ from lamelle.access.places import Place
 from lamelle.access.room import Access
 from lamelle.base.errors import Invalid, NotFound
 from lamelle.doors import guard
+from lamelle.doors.web import signed
 from lamelle.doors.web.identity import (
     OneTimePassword,
     PlaceChange,
@@ -96,7 +97,9 @@ def router(access: Access) -> APIRouter:
     @routes.post("/places", status_code=201)
     def add_place(request: Request, given: PlaceNew) -> PlaceItem:
         by = guard.caller(request)
-        return _place(access, governing.add_place(access, by, given.kind, given.name, given.parent, given.finess))
+        number = governing.add_place(access, by, given.kind, given.name, given.parent, given.finess)
+        signed.forget(request)  # the roles of who made it reach it from now on
+        return _place(access, number)
 
     @routes.patch("/places/{number}")
     def change_place(request: Request, number: int, given: PlaceChange) -> PlaceItem:
