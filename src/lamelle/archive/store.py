@@ -1,6 +1,6 @@
 """The archive as doors are given it: its catalogue, blobs, way in and way out, opened from settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lamelle.archive.blobs import BlobStore
 from lamelle.archive.blobstores import connect
@@ -33,6 +33,7 @@ class Archive:
         Raises: Unavailable data_dir_not_writable.
         """
         clock = clock or SystemClock()
+        settings = replace(settings, data_dir=settings.data_dir.absolute())  # slide readers work in another folder
         try:
             make_durably(settings.data_dir)
         except OSError as error:

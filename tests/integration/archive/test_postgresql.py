@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_same_tests_pass_on_postgresql() -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "tests/unit/base", "tests/unit/archive"]
     environment = {**os.environ, "TEST_CATALOGUE": "postgresql"}
