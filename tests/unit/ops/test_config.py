@@ -171,7 +171,8 @@ def test_no_command_has_an_option_for_a_secret() -> None:
     def look(command: Any, path: str) -> None:
         for parameter in command.params:
             words = {word for text in parameter.opts for word in text.strip("-").replace("_", "-").split("-")}
-            if words & {"password", "secret", "passphrase", "pin"}:
+            takes_it = not getattr(parameter, "is_flag", False)  # --password-stdin only says where it is read
+            if takes_it and words & {"password", "secret", "passphrase", "pin"}:
                 found.append(f"{path} {parameter.opts}")
         for name, below in getattr(command, "commands", {}).items():
             look(below, f"{path} {name}")
