@@ -32,6 +32,8 @@ _DOCTOR: Final = _READ | {
     Action.STORE: Within.DEPARTMENT,
     Action.SHARE: Within.DEPARTMENT,
     Action.SCHEDULE: Within.DEPARTMENT,
+    Action.REPORT: Within.DEPARTMENT,
+    Action.VALIDATE: Within.DEPARTMENT,
     Action.BREAK_GLASS: Within.EVERYWHERE,
 }
 
@@ -41,7 +43,8 @@ TABLE: Final[Mapping[tuple[Role, Purpose], Mapping[Action, Within]]] = MappingPr
         (Role.PATHOLOGIST, Purpose.OPINION): _LOOK,
         (Role.RADIOLOGIST, Purpose.CARE): _DOCTOR,
         (Role.RADIOLOGIST, Purpose.OPINION): _LOOK,
-        (Role.RESIDENT, Purpose.CARE): _READ | {Action.BREAK_GLASS: Within.EVERYWHERE},
+        (Role.RESIDENT, Purpose.CARE): _READ
+        | {Action.REPORT: Within.DEPARTMENT, Action.BREAK_GLASS: Within.EVERYWHERE},
         (Role.RESIDENT, Purpose.OPINION): _LOOK,
         (Role.TECHNICIAN, Purpose.CARE): _READ | {Action.STORE: Within.DEPARTMENT, Action.SCHEDULE: Within.DEPARTMENT},
         (Role.TECHNICIAN, Purpose.OPERATIONS): {Action.OPERATE: Within.DEPARTMENT},

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
-from lamelle.access import decide, factors, passwords, people, places, sessions, tokens
+from lamelle.access import decide, factors, passwords, people, places, sessions, telling, tokens
 from lamelle.access.model import Action, Caller, Purpose, Reach, Role
 from lamelle.access.places import Kind
 from lamelle.access.proofs import second_factor, session
@@ -19,7 +19,6 @@ from lamelle.access.room import SYSTEM, Access
 from lamelle.access.tables import actor, membership, place
 from lamelle.access.tokens import Token
 from lamelle.audit import ledger
-from lamelle.audit.model import Entry
 from lamelle.base.errors import Denied, Invalid, NotFound
 
 MOST: Final = 200
@@ -375,14 +374,4 @@ def roles(conn: sa.Connection, numbers: Iterable[int]) -> dict[int, list[Held]]:
 
 
 def _record(access: Access, conn: sa.Connection, by: Caller, action: str, subject: str, **detail: Any) -> None:
-    entry = Entry(
-        by.actor.login,
-        action,
-        actor_id=by.actor.id,
-        purpose=by.purpose.value,
-        address=by.address,
-        session=by.session,
-        subject=subject,
-        detail=detail,
-    )
-    ledger.record(conn, entry, access.clock)
+    ledger.record(conn, telling.entry(by, action, subject=subject, detail=detail), access.clock)

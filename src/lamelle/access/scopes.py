@@ -1,7 +1,8 @@
 """What a token may do, in the syntax of SMART on FHIR: scopes to actions. Source: SMART App Launch 2.2, 3.2.
 
 A scope never widens what the account may do, and never gives more than it says: an action is granted when one scope
-holds every letter the action needs. What is not in the table is granted by none: nobody breaks a glass by token.
+holds every letter the action needs. What is not in the table is granted by none: nobody breaks a glass or signs a
+report by token.
 """
 
 import re
@@ -21,6 +22,7 @@ TABLE: Final[Mapping[Action, tuple[tuple[str, str], ...]]] = MappingProxyType(
         Action.SHARE: (("ImagingStudy", "u"),),
         Action.DELETE: (("ImagingStudy", "d"),),
         Action.SCHEDULE: (("Task", "crus"), ("ServiceRequest", "crus")),
+        Action.REPORT: (("DiagnosticReport", "crus"),),
         Action.AUDIT: (("AuditEvent", "rs"),),
         Action.OPERATE: (("*", "rs"),),
         Action.ADMINISTER: (("*", "cruds"),),

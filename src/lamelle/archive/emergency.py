@@ -9,13 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lamelle.access import shares
+from lamelle.access import shares, telling
 from lamelle.access.model import Caller, Guest, Purpose, Reach
 from lamelle.access.tables import actor, share
 from lamelle.archive import within
 from lamelle.archive.catalogue import study
 from lamelle.audit import ledger
-from lamelle.audit.model import Entry
 from lamelle.base.clock import Clock
 from lamelle.base.db import Database, Instant, Key, Word, schema
 from lamelle.base.errors import Conflict, Invalid, NotFound
@@ -93,8 +92,8 @@ def open_patient(
         shares.give(conn, uids, guest, caller.actor.id, now, until=until, reason=reason, emergency=True)
         row = {"actor_id": caller.actor.id, "patient_id": number, "issuer": issuer, "reason": reason.strip()}
         conn.execute(sa.insert(emergency).values(row | {"studies": len(uids), "at": now, "until": until}))
-        entry = _entry(caller, "break_glass", number, issuer, reason, found[0].place)
-        ledger.record(conn, entry, clock)
+        what = {"patient_id": number, "issuer": issuer, "reason": reason.strip(), "place": found[0].place}
+        ledger.record(conn, telling.entry(caller, "break_glass", **what), clock)
     return Opened(uids, until)
 
 
@@ -135,7 +134,8 @@ def review(db: Database, reach: Reach, caller: Caller, clock: Clock, number: int
             raise NotFound("no_such_emergency", "no emergency access of that number waits for a review")
         values = {"reviewed_at": clock.now(), "reviewed_by": caller.actor.id, "note": note.strip()}
         conn.execute(sa.update(emergency).where(*this).values(values))
-        ledger.record(conn, _entry(caller, "break_glass_reviewed", row.patient_id, row.issuer, note), clock)
+        what = {"patient_id": row.patient_id, "issuer": row.issuer, "reason": note.strip()}
+        ledger.record(conn, telling.entry(caller, "break_glass_reviewed", **what), clock)
 
 
 def _patient(conn: sa.Connection, patient_id: str, accession: str) -> tuple[str, str]:
@@ -153,21 +153,6 @@ def _patient(conn: sa.Connection, patient_id: str, accession: str) -> tuple[str,
 
 def _of(patient_id: str, issuer: str) -> sa.ColumnElement[bool]:
     return sa.and_(study.c.patient_id == patient_id, study.c.issuer_of_patient_id == issuer)
-
-
-def _entry(caller: Caller, action: str, patient_id: str, issuer: str, reason: str, place: int = 0) -> Entry:
-    return Entry(
-        actor=caller.actor.login,
-        action=action,
-        actor_id=caller.actor.id,
-        purpose=caller.purpose.value,
-        place=place,
-        address=caller.address,
-        session=caller.session,
-        patient_id=patient_id,
-        issuer=issuer,
-        reason=reason.strip(),
-    )
 
 
 def _taken(row: sa.Row[Any]) -> sa.Select[Any]:

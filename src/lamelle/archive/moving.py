@@ -8,13 +8,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lamelle.access import places
+from lamelle.access import places, telling
 from lamelle.access.decide import reach
 from lamelle.access.model import Action, Caller, Reach
 from lamelle.archive import filing, within
 from lamelle.archive.catalogue import study, tombstone
 from lamelle.audit import ledger
-from lamelle.audit.model import Entry
 from lamelle.base.clock import Clock
 from lamelle.base.db import Database
 from lamelle.base.errors import Denied, NotFound
@@ -36,7 +35,14 @@ def move(db: Database, clock: Clock, caller: Caller, study_uid: str, place: int,
             raise Denied("not_allowed", "a study is moved by who administers, or may delete in, both places")
         places.check(conn, place)
         _move(conn, row, place)
-        ledger.record(conn, _entry(caller, row, place, reason), clock)
+        what = {
+            "study_uid": row.uid,
+            "patient_id": row.patient_id,
+            "issuer": row.issuer_of_patient_id,
+            "reason": reason,
+        }
+        detail = {"place": place, "from": row.place}
+        ledger.record(conn, telling.entry(caller, "change", place=row.place, **what, detail=detail), clock)
 
 
 def _own(bound: Reach, place: int) -> bool:
@@ -57,20 +63,3 @@ def _move(conn: sa.Connection, row: sa.Row[Any], place: int) -> None:
     filing.add_to_tally(conn, changes)
     conn.execute(sa.update(study).where(study.c.id == row.id).values(place=place))
     conn.execute(sa.update(tombstone).where(tombstone.c.study_uid == row.uid).values(place=place))
-
-
-def _entry(caller: Caller, row: sa.Row[Any], place: int, reason: str) -> Entry:
-    return Entry(
-        caller.actor.login,
-        "change",
-        actor_id=caller.actor.id,
-        purpose=caller.purpose,
-        place=row.place,
-        address=caller.address,
-        session=caller.session,
-        study_uid=row.uid,
-        patient_id=row.patient_id,
-        issuer=row.issuer_of_patient_id,
-        reason=reason,
-        detail={"place": place, "from": row.place},
-    )

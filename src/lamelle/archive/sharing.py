@@ -3,19 +3,18 @@
 Only who reaches a study by its place gives it on: who was shown it does not.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from lamelle.access import shares
+from lamelle.access import shares, telling
 from lamelle.access.model import Caller, Guest, Purpose, Reach
 from lamelle.access.tables import actor, place, share
 from lamelle.archive import within
 from lamelle.archive.catalogue import study
 from lamelle.audit import ledger
-from lamelle.audit.model import Entry
 from lamelle.base.clock import Clock
 from lamelle.base.db import Database
 from lamelle.base.errors import NotFound
@@ -56,11 +55,11 @@ def give(
     with db.write() as conn:
         found = _study(conn, reach, study_uid, now)
         name = _name(conn, guest)
-        shares.give(conn, [study_uid], guest, caller.actor.id, now, until=until, reason=reason.strip())
+        [number] = shares.give(conn, [study_uid], guest, caller.actor.id, now, until=until, reason=reason.strip())
+        what = found._asdict() | {"study_uid": study_uid, "subject": f"{guest.kind} {name}", "reason": reason.strip()}
         detail = {"purpose": guest.purpose.value, "until": until.isoformat() if until else ""}
-        entry = _entry(caller, "share", study_uid, found, f"{guest.kind} {name}", reason.strip())
-        ledger.record(conn, replace(entry, detail=detail), clock)
-        return int(conn.execute(sa.select(sa.func.max(share.c.id)).where(share.c.study_uid == study_uid)).scalar_one())
+        ledger.record(conn, telling.entry(caller, "share", **what, detail=detail), clock)
+        return number
 
 
 def of_study(db: Database, reach: Reach, clock: Clock, study_uid: str) -> list[Shared]:
@@ -79,8 +78,7 @@ def of_study(db: Database, reach: Reach, clock: Clock, study_uid: str) -> list[S
     now = clock.now()
     with db.read() as conn:
         _study(conn, reach, study_uid, now)
-        still = sa.or_(share.c.until.is_(None), share.c.until > now)
-        rows = conn.execute(query.where(share.c.study_uid == study_uid, still).order_by(share.c.id))
+        rows = conn.execute(query.where(share.c.study_uid == study_uid, shares.lasts(now)).order_by(share.c.id))
         return [
             Shared(
                 row.id,
@@ -109,8 +107,8 @@ def withdraw(db: Database, reach: Reach, caller: Caller, clock: Clock, share_id:
             raise NotFound("no_such_share", "there is no such share, or it has ended") from error
         shares.withdraw(conn, share_id, now)
         name = _name(conn, Guest(row.guest_kind, row.guest_id, Purpose(row.purpose)))
-        entry = _entry(caller, "share_ended", row.study_uid, found, f"{row.guest_kind} {name}", "")
-        ledger.record(conn, entry, clock)
+        what = found._asdict() | {"study_uid": row.study_uid, "subject": f"{row.guest_kind} {name}"}
+        ledger.record(conn, telling.entry(caller, "share_ended", **what), clock)
 
 
 def _study(conn: sa.Connection, reach: Reach, study_uid: str, now: datetime) -> _Whose:
@@ -129,20 +127,3 @@ def _name(conn: sa.Connection, guest: Guest) -> str:
     if found is None:
         raise NotFound("no_such_guest", "there is nobody of that number to share with")
     return str(found)
-
-
-def _entry(caller: Caller, action: str, study_uid: str, found: _Whose, subject: str, reason: str) -> Entry:
-    return Entry(
-        actor=caller.actor.login,
-        action=action,
-        actor_id=caller.actor.id,
-        purpose=caller.purpose.value,
-        place=found.place,
-        address=caller.address,
-        session=caller.session,
-        study_uid=study_uid,
-        patient_id=found.patient_id,
-        issuer=found.issuer,
-        subject=subject,
-        reason=reason,
-    )

@@ -28,6 +28,7 @@ TRANSFERRED: Final = Code("110104", "DICOM Instances Transferred")
 DELETED: Final = Code("110105", "DICOM Study Deleted")
 EXPORT: Final = Code("110106", "Export")
 IMPORT: Final = Code("110107", "Import")
+PATIENT: Final = Code("110110", "Patient Record")
 PROCEDURE: Final = Code("110111", "Procedure Record")
 QUERY: Final = Code("110112", "Query")
 ALERT: Final = Code("110113", "Security Alert")
@@ -85,6 +86,10 @@ EVENTS: Final[Mapping[str, Event]] = {
     "restore": Event(ACCESSED, "U"),
     "purge": Event(DELETED, "D"),
     "schedule": Event(PROCEDURE, "U"),
+    "report": Event(PROCEDURE, "U"),
+    "validate": Event(PROCEDURE, "U"),
+    "reconcile": Event(PROCEDURE, "U"),
+    "patient_merged": Event(PATIENT, "U"),
     "ai_run": Event(ACCESSED, "R"),
     # rights
     "share": Event(ALERT, "E", OBJECT_RIGHTS),

@@ -31,9 +31,10 @@ READ = {Action.VIEW, Action.VIEW_LABEL, Action.EXPORT}
         ("system/Task.rs", set()),
         ("system/AuditEvent.rs", {Action.AUDIT}),
         ("system/*.rs", READ | {Action.AUDIT, Action.OPERATE}),
-        ("system/*.cruds", set(Action) - {Action.BREAK_GLASS}),
+        ("system/*.cruds", set(Action) - {Action.BREAK_GLASS, Action.VALIDATE}),
         ("lamelle/view lamelle/store", {Action.VIEW, Action.STORE}),
-        ("lamelle/break_glass", set()),
+        ("lamelle/break_glass lamelle/validate", set()),
+        ("system/DiagnosticReport.crus", {Action.REPORT}),
         ("lamelle/anything view", set()),
         ("", set()),
     ],
@@ -42,7 +43,7 @@ def test_words_and_what_they_allow(scope: str, allowed: set[Action]) -> None:
     assert scopes.actions(scope) == allowed
 
 
-@given(st.frozensets(st.sampled_from(sorted(set(Action) - {Action.BREAK_GLASS})), min_size=1))
+@given(st.frozensets(st.sampled_from(sorted(set(Action) - {Action.BREAK_GLASS, Action.VALIDATE})), min_size=1))
 def test_actions_that_are_named_are_those_allowed(wanted: frozenset[Action]) -> None:
     assert scopes.actions(scopes.naming(wanted)) == wanted
 

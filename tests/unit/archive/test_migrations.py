@@ -15,10 +15,10 @@ from lamelle.archive import catalogue, commitment, emergency, forwarding, grams
 from lamelle.audit import tables as audit
 from lamelle.base import events
 from lamelle.base.db import Database, schema
-from lamelle.lab import tables
+from lamelle.lab import records, tables
 from lamelle.testing import postgres
 
-ROOMS = (catalogue, commitment, emergency, forwarding, audit, events, tables)
+ROOMS = (catalogue, commitment, emergency, forwarding, audit, events, records, tables)
 
 
 def _described(db: Database) -> dict[str, Any]:

@@ -46,7 +46,6 @@ class Visit:
     """None: sessions and tokens could not be read, and `trouble` says why."""
     trouble: LamelleError | None = None
     rule: Rule = OPEN
-    template: str = ""
     told: set[str] = field(default_factory=set)
 
     @property

@@ -1,0 +1,103 @@
+"""The states of a case and of what belongs to it, and which follows which: tables, and the one question asked of them.
+
+Keeping them is the verbs'; how a case's state follows from its slides, techniques and reports is `cases`'.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from lamelle.base.errors import Conflict
+
+Table = Mapping[str, frozenset[str]]
+"""A state to those that may follow it."""
+
+
+def _table(text: str) -> Table:
+    """`a: b c`, one line a state; the first is the first."""
+    lines = (line.partition(":") for line in text.strip().splitlines())
+    return MappingProxyType({state.strip(): frozenset(after.split()) for state, _, after in lines})
+
+
+CASE: Final = _table(
+    """
+    registered: ready reading preliminary validated cancelled
+    ready: registered reading preliminary validated cancelled
+    reading: registered ready waiting preliminary validated cancelled
+    waiting: registered ready reading preliminary validated cancelled
+    preliminary: registered ready waiting reading validated cancelled
+    validated: reopened
+    reopened: validated waiting
+    cancelled: registered ready reading
+    """
+)
+"""registered: slides are awaited; ready: all are there; reading: somebody opened it; waiting: a technique is asked for;
+validated starts the retention clock; reopened: an addendum or a correction is written."""
+
+SLIDE: Final = _table(
+    """
+    ordered: cut stained coverslipped to_scan scanned available cancelled
+    cut: stained coverslipped to_scan scanned available cancelled
+    stained: coverslipped to_scan scanned available cancelled
+    coverslipped: to_scan scanned available cancelled
+    to_scan: scanned available rejected cancelled
+    scanned: available rejected to_scan cancelled
+    rejected: to_scan scanned available cancelled
+    available: read rejected to_scan archived
+    read: available rejected to_scan archived
+    archived: to_scan destroyed
+    destroyed:
+    cancelled: ordered to_scan scanned available
+    """
+)
+"""rejected: its scan is no good and a new one is asked for; cancelled after its scan keeps the scan, marked."""
+
+BLOCK: Final = _table(
+    """
+    embedded: exhausted archived cancelled
+    exhausted: archived
+    archived: embedded destroyed
+    destroyed:
+    cancelled: embedded
+    """
+)
+
+SCAN: Final = _table(
+    """
+    arrived: matched unmatched duplicate unexpected
+    unmatched: matched ignored
+    duplicate: matched ignored
+    unexpected: matched ignored
+    matched: unmatched duplicate unexpected rejected ignored
+    rejected: matched
+    ignored: unmatched duplicate unexpected matched
+    """
+)
+"""unmatched: no slide by what its label says, or nothing can be read; duplicate: another scan has the same barcode;
+unexpected: its slide was cancelled, or has a scan that is good."""
+
+TECHNIQUE: Final = _table(
+    """
+    requested: accepted refused done cancelled
+    accepted: done refused cancelled
+    refused:
+    done:
+    cancelled:
+    """
+)
+
+REPORT: Final = _table(
+    """
+    draft: preliminary final cancelled
+    preliminary: draft final cancelled
+    final:
+    cancelled:
+    """
+)
+"""Of one version; after a final one the next version is a correction or an addendum and begins as a draft."""
+
+
+def check(table: Table, before: str, after: str) -> None:
+    """Raises: Conflict("wrong_state") when `after` may not follow `before`; to stay is always allowed."""
+    if after != before and after not in table[before]:
+        raise Conflict("wrong_state", f"from {before} to {after} there is no way")
