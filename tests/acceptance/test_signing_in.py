@@ -33,6 +33,9 @@ PERSONS = {
     "twice": (Role.TECHNICIAN,),
 }
 CONTRAST = RUN.replace('["wcag2a", "wcag2aa"]', '["color-contrast"]')
+MOVED = """history.pushState(history.state, "", location.pathname + "?x=700&y=450&mag=10");
+window.dispatchEvent(new PopStateEvent("popstate", { state: history.state }))"""
+"""What the address of a view does that moves, even while the dialog is open."""
 Enter = Callable[..., Page]
 
 
@@ -143,6 +146,8 @@ def test_a_session_that_ends_keeps_the_view(enter: Enter) -> None:
     page.context.clear_cookies()
     page.evaluate("window.dispatchEvent(new Event('visibilitychange'))")  # as when one comes back to the window
     dialog = page.get_by_role("dialog", name="Votre session a pris fin")
+    expect(dialog).to_be_visible()
+    page.evaluate(MOVED)
     expect(dialog).to_be_visible()
     dialog.get_by_label("Mot de passe", exact=True).fill(made.PASSWORD)
     page.keyboard.press("Enter")

@@ -8,20 +8,17 @@ import { readView, type View } from "../math/view";
 import { Missing, Trouble } from "../tools/Trouble";
 import { needing, Root } from "./Root";
 
-/** A slide that came with its page shows that its reader is known: nothing has to be asked before it is drawn. */
-let brought = readFirst() !== null;
+/** Once somebody was in, only the dialog of `Root` asks for the password: a redirect would lose the view. A slide that
+ * came with its page shows that its reader is known: nothing has to be asked before it is drawn. */
+let entered = readFirst() !== null;
 
 const root = createRootRoute({
   component: Root,
   notFoundComponent: Missing,
   beforeLoad: async ({ location }) => {
-    if (location.pathname === "/sign-in") return;
-    if (brought) {
-      brought = false;
-      void queryClient.prefetchQuery(sessionQuery());
-      return;
-    }
-    if (!isIn(await queryClient.ensureQueryData(sessionQuery()))) throw redirect({ to: "/sign-in", search: { to: location.href }, replace: true });
+    if (entered || location.pathname === "/sign-in") return;
+    entered = isIn(await queryClient.ensureQueryData(sessionQuery()));
+    if (!entered) throw redirect({ to: "/sign-in", search: { to: location.href }, replace: true });
   },
 });
 
