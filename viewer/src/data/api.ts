@@ -13,6 +13,22 @@ export type Account = {
 
 export type Action = "view" | "view_label" | "export" | "store" | "delete" | "share" | "break_glass" | "schedule" | "report" | "validate" | "operate" | "administer" | "audit";
 
+export type AssignmentNew = {
+  actor: number | null;
+};
+
+export type AttachmentItem = {
+  id: number;
+  kind: string;
+  title: string;
+  media_type: string;
+  study_uid: string;
+  series_uid: string;
+  sop_uid: string;
+  added_by: string;
+  added_at: string;
+};
+
 export type AuditItem = {
   number: number;
   at: string;
@@ -45,6 +61,100 @@ export type AuditState = {
   receivers: Receiver[];
 };
 
+export type BlockNode = {
+  id: number;
+  identifier: string;
+  state: string;
+  description: string;
+  location: string;
+  destroy_on: string | null;
+  slides: SlideNode[];
+};
+
+export type Candidate = {
+  slide: DeskSlide;
+  score: number;
+  why: string;
+};
+
+export type Case = {
+  id: number;
+  accession: string;
+  patient: CasePatient;
+  state: "registered" | "ready" | "reading" | "waiting" | "preliminary" | "validated" | "reopened" | "cancelled";
+  urgency: "routine" | "urgent" | "stat";
+  frozen: boolean;
+  department: string;
+  specialty: string;
+  description: string;
+  assigned_to: Someone | null;
+  priority: number;
+  why: PriorityReason[];
+  slide_count: number;
+  waiting_count: number;
+  techniques_open: number;
+  unread: boolean;
+  ordered_at: string | null;
+  received_at: string | null;
+  ready_at: string | null;
+  opened_at: string | null;
+  validated_at: string | null;
+  updated_at: string;
+  slides: SlideFace[];
+  specimens: SpecimenNode[];
+  loose: SlideNode[];
+  techniques: TechniqueItem[];
+  reports: ReportItem[];
+  attachments: AttachmentItem[];
+  prior: PriorCase[];
+  may: May;
+  study_uid: string;
+  requester: string;
+  adicap: string;
+  place: number;
+  history: HistoryItem[];
+};
+
+export type CaseItem = {
+  id: number;
+  accession: string;
+  patient: CasePatient;
+  state: "registered" | "ready" | "reading" | "waiting" | "preliminary" | "validated" | "reopened" | "cancelled";
+  urgency: "routine" | "urgent" | "stat";
+  frozen: boolean;
+  department: string;
+  specialty: string;
+  description: string;
+  assigned_to: Someone | null;
+  priority: number;
+  why: PriorityReason[];
+  slide_count: number;
+  waiting_count: number;
+  techniques_open: number;
+  unread: boolean;
+  ordered_at: string | null;
+  received_at: string | null;
+  ready_at: string | null;
+  opened_at: string | null;
+  validated_at: string | null;
+  updated_at: string;
+  slides: SlideFace[];
+};
+
+export type CasePage = {
+  items: CaseItem[];
+  total: number;
+  exact: boolean;
+};
+
+export type CasePatient = {
+  id: string;
+  name: string;
+  birth_date: string | null;
+  sex: string;
+  ins: string;
+};
+
 export type CheckpointItem = {
   number: number;
   at: string;
@@ -64,10 +174,88 @@ export type Credentials = {
   password: string;
 };
 
+export type DecisionItem = {
+  id: number;
+  kind: "match" | "ignore" | "rescan" | "current" | "cancel_slide";
+  scan: number | null;
+  slide: number | null;
+  identifier: string;
+  accession: string;
+  series_uid: string;
+  actor: string;
+  reason: string;
+  decided_at: string;
+  undone_at: string | null;
+  undone_by: string;
+};
+
+export type DecisionNew = {
+  kind: "match" | "ignore" | "rescan" | "current" | "cancel_slide";
+  scan?: number | null;
+  slide?: number | null;
+  reason?: string;
+};
+
 export type DemoAccount = {
   login: string;
   password: string;
   role: Role;
+};
+
+export type DepartmentFlow = {
+  department: string;
+  times: FlowTime[];
+};
+
+export type DeskCounts = {
+  unmatched: number;
+  duplicate: number;
+  unexpected: number;
+  missing: number;
+};
+
+export type DeskItem = {
+  kind: "unmatched" | "duplicate" | "unexpected" | "missing";
+  reason: string;
+  scan: DeskScan | null;
+  slide: DeskSlide | null;
+  candidates: Candidate[];
+};
+
+export type DeskPage = {
+  counts: DeskCounts;
+  items: DeskItem[];
+};
+
+export type DeskScan = {
+  id: number;
+  study_uid: string;
+  series_uid: string;
+  state: string;
+  barcode: string;
+  label_text: string;
+  said_container: string;
+  scanner: string;
+  scanned_at: string | null;
+  arrived_at: string;
+  quality: "" | "pass" | "warn" | "fail";
+  has_label: boolean;
+  has_overview: boolean;
+};
+
+export type DeskSlide = {
+  id: number;
+  identifier: string;
+  case: number;
+  accession: string;
+  patient: CasePatient;
+  specimen: string;
+  block: string;
+  stain: string;
+  level: string;
+  state: string;
+  due_on: string | null;
+  scans: ScanNode[];
 };
 
 export type Emergency = {
@@ -100,6 +288,22 @@ export type EmergencyReview = {
   note: string;
 };
 
+export type ExpectedPage = {
+  day: string;
+  expected: number;
+  scanned: number;
+  overdue: number;
+  scanners: ExpectedScanner[];
+  items: DeskSlide[];
+};
+
+export type ExpectedScanner = {
+  name: string;
+  scanned: number;
+  failed: number;
+  last: string | null;
+};
+
 export type Fact = {
   keyword: string;
   value: string;
@@ -110,11 +314,42 @@ export type Finding = {
   what: string;
 };
 
+export type Flow = {
+  days: number;
+  times: FlowTime[];
+  departments: DepartmentFlow[];
+  scans: ScanHour[];
+  scanners: ScannerFlow[];
+  queue: FlowQueue;
+};
+
+export type FlowQueue = {
+  to_scan: number;
+  overdue: number;
+  on_desk: number;
+  unread_cases: number;
+  to_sign: number;
+};
+
+export type FlowTime = {
+  step: "ordered_scanned" | "scanned_opened" | "opened_validated" | "ordered_validated";
+  median_s: number | null;
+  p90_s: number | null;
+  n: number;
+};
+
 export type Grant = {
   role: Role;
   purpose: Purpose;
   action: Action;
   within: "shared" | "department" | "establishment" | "everywhere";
+};
+
+export type HistoryItem = {
+  at: string;
+  who: string;
+  what: "ordered" | "received" | "ready" | "opened" | "assigned" | "scan_arrived" | "technique_requested" | "technique_answered" | "report_written" | "report_validated" | "attached" | "decided" | "cancelled";
+  text: string;
 };
 
 export type ImportItem = {
@@ -145,6 +380,96 @@ export type LevelModel = {
   mm_per_pixel_x: number | null;
   mm_per_pixel_y: number | null;
   factor: number;
+};
+
+export type Made = {
+  id: number;
+};
+
+export type May = {
+  report: boolean;
+  validate: boolean;
+  schedule: boolean;
+};
+
+export type Measure = {
+  name: string;
+  value: number;
+  unit: string;
+  warn: number | null;
+  fail: number | null;
+  verdict: "" | "pass" | "warn" | "fail";
+};
+
+export type Message = {
+  id: number;
+  direction: "in" | "out";
+  peer: string;
+  kind: string;
+  control_id: string;
+  state: string;
+  accession: string;
+  at: string;
+  attempts: number;
+  error: string;
+  text: string;
+  answer: string;
+  segments: MessageSegment[];
+  case: number | null;
+};
+
+export type MessageField = {
+  at: string;
+  name: string;
+  value: string;
+};
+
+export type MessageItem = {
+  id: number;
+  direction: "in" | "out";
+  peer: string;
+  kind: string;
+  control_id: string;
+  state: string;
+  accession: string;
+  at: string;
+  attempts: number;
+  error: string;
+};
+
+export type MessagePage = {
+  items: MessageItem[];
+  total: number;
+};
+
+export type MessagePeer = {
+  name: string;
+  direction: "in" | "out" | "both";
+  dialect: string;
+  last_in: string | null;
+  last_out: string | null;
+  today_in: number;
+  today_out: number;
+  waiting: number;
+  errors: number;
+  silent: boolean;
+};
+
+export type MessageSegment = {
+  name: string;
+  fields: MessageField[];
+};
+
+export type MessageText = {
+  text: string;
+};
+
+export type MessagesState = {
+  listening: boolean;
+  port: number | null;
+  peers: MessagePeer[];
+  errors: number;
+  waiting: number;
 };
 
 export type OneTimePassword = {
@@ -197,12 +522,41 @@ export type PlaceNew = {
   finess?: string;
 };
 
+export type PriorCase = {
+  id: number;
+  accession: string;
+  description: string;
+  date: string | null;
+  state: "registered" | "ready" | "reading" | "waiting" | "preliminary" | "validated" | "reopened" | "cancelled";
+};
+
+export type PriorityReason = {
+  field: string;
+  value: string;
+  hours: number;
+};
+
+export type PriorityRule = {
+  place: number;
+  field: "urgency" | "frozen" | "specialty" | "department" | "requester" | "adicap";
+  value: string;
+  hours: number;
+};
+
 export type Problem = {
   type: string;
   title: string;
   status: number;
   code: string;
   detail: string;
+};
+
+export type Proposal = {
+  id: number;
+  name: string;
+  specialties: string[];
+  load: number;
+  fits: boolean;
 };
 
 export type Provider = {
@@ -248,6 +602,31 @@ export type RecoveryCodes = {
   recovery_codes: string[];
 };
 
+export type ReportItem = {
+  version: number;
+  state: "draft" | "preliminary" | "final" | "cancelled";
+  source: string;
+  code: string;
+  text: string;
+  author: string;
+  written_at: string;
+  validator: string;
+  validated_at: string | null;
+};
+
+export type ReportState = {
+  state: "preliminary" | "final";
+};
+
+export type ReportText = {
+  text: string;
+  version: number;
+};
+
+export type ReportVersion = {
+  version: number;
+};
+
 export type Role = "pathologist" | "resident" | "radiologist" | "technician" | "secretary" | "manager" | "researcher" | "teacher" | "student" | "archivist" | "administrator" | "protection_officer" | "expert" | "device";
 
 export type RoleItem = {
@@ -262,6 +641,75 @@ export type RoleNew = {
   role: Role;
   place: number | null;
   until?: string | null;
+};
+
+export type SavedView = {
+  id: number;
+  name: string;
+  query: string;
+};
+
+export type SavedViewNew = {
+  name: string;
+  query: string;
+};
+
+export type ScanHour = {
+  hour: string;
+  scanner: string;
+  count: number;
+};
+
+export type ScanNode = {
+  id: number;
+  series_uid: string;
+  study_uid: string;
+  current: boolean;
+  quality: "" | "pass" | "warn" | "fail";
+  scanner: string;
+  scanned_at: string | null;
+};
+
+export type ScanQuality = {
+  scan: number;
+  series_uid: string;
+  verdict: "" | "pass" | "warn" | "fail";
+  measures: Measure[];
+  heatmaps: ("focus" | "tissue")[];
+  stain: string;
+  scanner: string;
+  measured_at: string | null;
+  slide: DeskSlide | null;
+  has_label: boolean;
+};
+
+export type ScannerChange = {
+  name?: string | null;
+  place?: number | null;
+  installed_on?: string | null;
+};
+
+export type ScannerFlow = {
+  id: number;
+  name: string;
+  station: string;
+  today: number;
+  scans: number;
+  failures: number;
+  rescans: number;
+  last: string | null;
+};
+
+export type ScannerItem = {
+  id: number;
+  name: string;
+  place: number;
+  station: string;
+  serial: string;
+  manufacturer: string;
+  model: string;
+  installed_on: string | null;
+  seen_at: string | null;
 };
 
 export type SeriesItem = {
@@ -362,6 +810,46 @@ export type SlideCard = {
   has_label: boolean;
 };
 
+export type SlideFace = {
+  series_uid: string;
+  stain: string;
+};
+
+export type SlideNode = {
+  id: number;
+  identifier: string;
+  stain: string;
+  level: string;
+  state: string;
+  due_on: string | null;
+  location: string;
+  scans: ScanNode[];
+};
+
+export type Someone = {
+  id: number;
+  name: string;
+};
+
+export type Specialties = {
+  id: number;
+  name: string;
+  specialties: string[];
+};
+
+export type SpecimenNode = {
+  id: number;
+  identifier: string;
+  part: string;
+  type: string;
+  site: string;
+  description: string;
+  collected_at: string | null;
+  received_at: string | null;
+  blocks: BlockNode[];
+  slides: SlideNode[];
+};
+
 export type Stack = {
   uid: string;
   study_uid: string;
@@ -411,6 +899,38 @@ export type StudyPage = {
   total: number;
   exact: boolean;
   offset: number;
+};
+
+export type TechniqueItem = {
+  id: number;
+  identifier: string;
+  filler: string;
+  code: string;
+  text: string;
+  comment: string;
+  block: number | null;
+  slide: number | null;
+  state: "requested" | "accepted" | "refused" | "done" | "cancelled";
+  reason: string;
+  requester: string;
+  requested_at: string;
+  updated_at: string;
+};
+
+export type TechniqueNew = {
+  code: string;
+  text: string;
+  block?: number | null;
+  slide?: number | null;
+  comment?: string;
+};
+
+export type Threshold = {
+  stain: string;
+  scanner: string;
+  measure: string;
+  warn: number;
+  fail: number;
 };
 
 export type TokenItem = {
@@ -477,8 +997,22 @@ export type UserPage = {
   total: number;
 };
 
+export type ViewCount = {
+  key: "mine" | "team" | "urgent" | "frozen" | "waiting_slides" | "waiting_techniques" | "to_sign" | "unassigned" | "all" | "done";
+  count: number;
+  unread: number;
+  exact: boolean;
+};
+
 export type Window = {
   center: number;
   width: number;
   name: string;
+};
+
+export type Worklists = {
+  views: ViewCount[];
+  saved: SavedView[];
+  specialties: string[];
+  departments: string[];
 };

@@ -20,10 +20,12 @@ from lamelle.doors.web import (
     account,
     audit,
     bodies,
+    deskmodels,
     emergency,
     identity,
     imports,
     labels,
+    labmodels,
     oidc,
     roles,
     series,
@@ -107,12 +109,13 @@ def schema() -> dict[str, Any]:
 
 
 def shapes() -> dict[str, Any]:
-    """The description with every shape of `identity`, those included that no route answers yet."""
+    """The description with every shape there is a file of, those included that no route answers yet."""
     described = schema()
     found = [
         model
-        for model in vars(identity).values()
-        if isinstance(model, type) and issubclass(model, Model) and model.__module__ == identity.__name__
+        for shapes in (identity, labmodels, deskmodels)
+        for model in vars(shapes).values()
+        if isinstance(model, type) and issubclass(model, Model) and model.__module__ == shapes.__name__
     ]
     _, more = models_json_schema(
         [(model, "validation") for model in found], ref_template="#/components/schemas/{model}"
