@@ -39,7 +39,7 @@ def shared_data() -> Path:
 
 @pytest.fixture
 def catalogue_url(tmp_path: Path) -> str:
-    """The URL of an empty database: SQLite, or PostgreSQL when TEST_CATALOGUE says so."""
+    """The URL of an empty database: SQLite, or PostgreSQL (migrated already) when TEST_CATALOGUE says so."""
     if os.environ.get("TEST_CATALOGUE") == "postgresql":
         return postgres.new_database()
     return f"sqlite:///{tmp_path / 'catalogue.sqlite3'}"

@@ -1,4 +1,4 @@
-"""The tests of base and archive once more, on a real PostgreSQL."""
+"""The tests of the rooms with tables once more, on a real PostgreSQL."""
 
 import os
 import subprocess
@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
+ROOMS = ("base", "audit", "access", "archive", "lab")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_same_tests_pass_on_postgresql() -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "tests/unit/base", "tests/unit/archive"]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", *(f"tests/unit/{room}" for room in ROOMS)]
     environment = {**os.environ, "TEST_CATALOGUE": "postgresql"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:]

@@ -49,7 +49,9 @@ def _options(index: Any) -> list[tuple[str, str]]:
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[tuple[Database, Database]]:
     on_postgres = os.environ.get("TEST_CATALOGUE") == "postgresql"
-    urls = [postgres.new_database() if on_postgres else f"sqlite:///{tmp_path}/{n}.sqlite3" for n in range(2)]
+    urls = [
+        postgres.new_database(migrated=False) if on_postgres else f"sqlite:///{tmp_path}/{n}.sqlite3" for n in range(2)
+    ]
     made = Database(urls[0]), Database(urls[1])
     yield made
     for db in made:
