@@ -25,7 +25,11 @@ from lamelle.access.model import (
     Within,
 )
 
-_READ: Final = {Action.VIEW: Within.DEPARTMENT, Action.VIEW_LABEL: Within.DEPARTMENT}
+_READ: Final = {
+    Action.READ: Within.DEPARTMENT,
+    Action.VIEW: Within.DEPARTMENT,
+    Action.VIEW_LABEL: Within.DEPARTMENT,
+}
 _LOOK: Final = {Action.VIEW: Within.SHARED}
 _DOCTOR: Final = _READ | {
     Action.EXPORT: Within.DEPARTMENT,
@@ -54,6 +58,7 @@ TABLE: Final[Mapping[tuple[Role, Purpose], Mapping[Action, Within]]] = MappingPr
         (Role.TEACHER, Purpose.TEACHING): _LOOK,
         (Role.STUDENT, Purpose.TEACHING): _LOOK,
         (Role.ARCHIVIST, Purpose.OPERATIONS): {
+            Action.READ: Within.ESTABLISHMENT,
             Action.VIEW: Within.ESTABLISHMENT,
             Action.VIEW_LABEL: Within.ESTABLISHMENT,
             Action.EXPORT: Within.ESTABLISHMENT,
@@ -70,11 +75,13 @@ TABLE: Final[Mapping[tuple[Role, Purpose], Mapping[Action, Within]]] = MappingPr
         (Role.PROTECTION_OFFICER, Purpose.OPERATIONS): {Action.AUDIT: Within.ESTABLISHMENT},
         (Role.EXPERT, Purpose.OPINION): _LOOK,
         (Role.DEVICE, Purpose.CARE): {
+            Action.READ: Within.ESTABLISHMENT,
             Action.VIEW: Within.ESTABLISHMENT,
             Action.VIEW_LABEL: Within.ESTABLISHMENT,
             Action.EXPORT: Within.ESTABLISHMENT,
             Action.STORE: Within.ESTABLISHMENT,
             Action.SCHEDULE: Within.ESTABLISHMENT,
+            Action.REPORT: Within.ESTABLISHMENT,  # the laboratory information system brings reports
         },
     }
 )

@@ -61,7 +61,7 @@ def _by_token(access: Access, bearer: str, address: str) -> Caller:
     if found is None or actor is None:
         raise _bad_token()
     _write_down(access, found.last_at, now, lambda conn: tokens.seen(conn, found.id, now))
-    return Caller(replace(actor, actions=scopes.actions(found.scope)), found.purpose, address, f"token:{found.id}")
+    return Caller(_within(actor, found.scope), found.purpose, address, f"token:{found.id}")
 
 
 def _by_provider(access: Access, bearer: str, address: str) -> Caller:
@@ -72,8 +72,12 @@ def _by_provider(access: Access, bearer: str, address: str) -> Caller:
         actor = _actor(conn, known, now) if known else None
     if actor is None:
         raise _bad_token()
-    granted = scopes.actions(shown.scope)
-    return Caller(replace(actor, actions=granted), oidc.purpose(shown, actor), address, f"jwt:{shown.provider.name}")
+    return Caller(_within(actor, shown.scope), oidc.purpose(shown, actor), address, f"jwt:{shown.provider.name}")
+
+
+def _within(actor: Actor, scope: str) -> Actor:
+    """The actor with what a scope leaves of its rights."""
+    return replace(actor, actions=scopes.actions(scope), scope=scope)
 
 
 def _actor(conn: sa.Connection, actor_id: int, now: datetime) -> Actor | None:

@@ -45,6 +45,8 @@ class Purpose(StrEnum):
 class Action(StrEnum):
     """What is done."""
 
+    READ = "read"
+    """Read what the laboratory knows of a case without its images: patient, order, specimens, report."""
     VIEW = "view"
     """Find it, read its metadata, see its pixels."""
     VIEW_LABEL = "view_label"
@@ -129,6 +131,8 @@ class Actor:
     memberships: tuple[Membership, ...] = ()
     actions: frozenset[Action] | None = None
     """What a token's scope or a peer's rights leave of what the roles allow; None: all of it."""
+    scope: str | None = None
+    """The words of the token's scope, for the door that tells kinds of resources apart; None: it came without one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,11 @@ from typing import Final
 from lamelle.access.model import Action
 from lamelle.base.errors import Invalid
 
+CASES: Final = ("Patient", "ServiceRequest", "Specimen", "DiagnosticReport", "Task")
+"""The resources in which a case is read; of these a scope leaves only those it names (`allows`)."""
 TABLE: Final[Mapping[Action, tuple[tuple[str, str], ...]]] = MappingProxyType(
     {
+        Action.READ: tuple((kind, "rs") for kind in CASES),
         Action.VIEW: (("ImagingStudy", "rs"),),
         Action.VIEW_LABEL: (("ImagingStudy", "rs"),),
         Action.EXPORT: (("ImagingStudy", "rs"),),
@@ -50,6 +53,23 @@ def actions(scope: str) -> frozenset[Action]:
         elif match := SCOPE.fullmatch(word):
             granted |= _granted(match[2], set(LETTERS.get(match[3], match[3])))
     return frozenset(granted)
+
+
+def allows(scope: str, resource: str, letters: str) -> bool:
+    """Whether one word of a scope leaves this of that kind of resource, for a door that tells kinds apart."""
+    return any(
+        kind in (resource, "*") and set(granted) >= set(letters)
+        for word in scope.split()
+        for kind, granted in _meant(word)
+    )
+
+
+def _meant(word: str) -> Iterable[tuple[str, str]]:
+    """The kinds of resources a word is about, each with its letters."""
+    if word.startswith(OWN) and word.removeprefix(OWN) in TABLE:
+        return TABLE[Action(word.removeprefix(OWN))]
+    match = SCOPE.fullmatch(word)
+    return [(match[2], LETTERS.get(match[3], match[3]))] if match else []
 
 
 def _granted(resource: str, letters: set[str]) -> set[Action]:

@@ -74,6 +74,7 @@ EVENTS: Final[Mapping[str, Event]] = {
     "association_accepted": Event(AUTHENTICATION, "E", NODE),
     "association_refused": Event(ALERT, "E", NODE),
     # images
+    "read": Event(PROCEDURE, "R"),
     "view": Event(ACCESSED, "R"),
     "view_label": Event(ACCESSED, "R"),
     "search": Event(QUERY, "E"),

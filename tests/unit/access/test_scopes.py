@@ -8,14 +8,14 @@ from lamelle.access import scopes
 from lamelle.access.model import Action
 from lamelle.base.errors import Invalid
 
-READ = {Action.VIEW, Action.VIEW_LABEL, Action.EXPORT}
+SEE = {Action.VIEW, Action.VIEW_LABEL, Action.EXPORT}
 
 
 @pytest.mark.parametrize(
     ("scope", "allowed"),
     [
-        ("system/ImagingStudy.rs", READ),
-        ("user/ImagingStudy.read openid profile", READ),
+        ("system/ImagingStudy.rs", SEE),
+        ("user/ImagingStudy.read openid profile", SEE),
         ("system/ImagingStudy.c", {Action.STORE}),
         ("system/ImagingStudy.r", set()),
         ("system/ImagingStudy.s", set()),
@@ -23,18 +23,18 @@ READ = {Action.VIEW, Action.VIEW_LABEL, Action.EXPORT}
         ("system/ImagingStudy.sr", set()),
         ("system/ImagingStudy.rs?status=available", set()),
         ("patient/ImagingStudy.rs", set()),
-        ("system/Patient.cruds", set()),
+        ("system/Patient.rs", {Action.READ}),
         ("system/imagingstudy.rs", set()),
         ("system/ImagingStudy.", set()),
-        ("system/Task.crus", {Action.SCHEDULE}),
-        ("system/ServiceRequest.*", {Action.SCHEDULE}),
-        ("system/Task.rs", set()),
+        ("system/Task.crus", {Action.READ, Action.SCHEDULE}),
+        ("system/ServiceRequest.*", {Action.READ, Action.SCHEDULE}),
+        ("system/Task.rs", {Action.READ}),
         ("system/AuditEvent.rs", {Action.AUDIT}),
-        ("system/*.rs", READ | {Action.AUDIT, Action.OPERATE}),
+        ("system/*.rs", SEE | {Action.READ, Action.AUDIT, Action.OPERATE}),
         ("system/*.cruds", set(Action) - {Action.BREAK_GLASS, Action.VALIDATE}),
         ("lamelle/view lamelle/store", {Action.VIEW, Action.STORE}),
         ("lamelle/break_glass lamelle/validate", set()),
-        ("system/DiagnosticReport.crus", {Action.REPORT}),
+        ("system/DiagnosticReport.crus", {Action.READ, Action.REPORT}),
         ("lamelle/anything view", set()),
         ("", set()),
     ],
@@ -57,3 +57,22 @@ def test_whatever_is_said_breaks_no_glass(scope: str) -> None:
 def test_a_word_that_allows_nothing_is_refused_when_a_token_is_made(scope: str) -> None:
     with pytest.raises(Invalid):
         scopes.check(scope)
+
+
+@pytest.mark.parametrize(
+    ("scope", "resource", "letters", "allowed"),
+    [
+        ("system/Patient.rs", "Patient", "r", True),
+        ("system/Patient.rs", "Patient", "c", False),
+        ("system/Patient.rs", "Specimen", "r", False),
+        ("system/*.read", "Specimen", "s", True),
+        ("user/Patient.r user/Patient.s", "Patient", "rs", False),
+        ("lamelle/read", "DiagnosticReport", "rs", True),
+        ("lamelle/read", "ImagingStudy", "rs", False),
+        ("lamelle/view", "ImagingStudy", "rs", True),
+        ("lamelle/schedule", "ServiceRequest", "c", True),
+        ("lamelle/nothing nonsense", "Patient", "r", False),
+    ],
+)
+def test_kinds_of_resources_are_told_apart(scope: str, resource: str, letters: str, allowed: bool) -> None:
+    assert scopes.allows(scope, resource, letters) is allowed

@@ -11,7 +11,7 @@ export type Account = {
   local: boolean;
 };
 
-export type Action = "view" | "view_label" | "export" | "store" | "delete" | "share" | "break_glass" | "schedule" | "report" | "validate" | "operate" | "administer" | "audit";
+export type Action = "read" | "view" | "view_label" | "export" | "store" | "delete" | "share" | "break_glass" | "schedule" | "report" | "validate" | "operate" | "administer" | "audit";
 
 export type AssignmentNew = {
   actor: number | null;

@@ -11,7 +11,7 @@ import { Trouble } from "../tools/Trouble";
 import { Tabs } from "./Tabs";
 
 const PURPOSES: Purpose[] = ["care", "opinion", "research", "teaching", "operations"];
-const ACTIONS: Action[] = ["view", "view_label", "export", "store", "delete", "share", "break_glass", "schedule", "operate", "administer", "audit"];
+const ACTIONS: Action[] = ["read", "view", "view_label", "export", "store", "delete", "share", "break_glass", "schedule", "report", "validate", "operate", "administer", "audit"];
 
 export function RolesPage() {
   const { t } = useTranslation();
