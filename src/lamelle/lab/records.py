@@ -21,6 +21,11 @@ def _reference(name: str, table: str, *, cascade: bool = False) -> sa.Column[Any
     return sa.Column(name, Key, key, nullable=not cascade, index=True)
 
 
+def _said() -> sa.Column[Any]:
+    """What messages said of the row, field by field, as JSON: `saying`'s."""
+    return sa.Column("said", sa.Text, nullable=False, server_default="")
+
+
 patient = sa.Table(
     "patient",
     schema,
@@ -36,6 +41,7 @@ patient = sa.Table(
     _word("ins_oid"),
     _word("ins_status"),
     _reference("merged_into", "patient"),
+    _said(),
     sa.Column("said_at", Instant),
     sa.Column("updated_at", Instant, nullable=False),
     sa.UniqueConstraint("identifier", "issuer"),
@@ -75,6 +81,7 @@ case = sa.Table(
     _word("issuer"),
     sa.Column("place", Key, nullable=False, server_default="1"),
     _reference("patient_id", "patient"),
+    sa.Column("said_patient_id", Key, index=True),
     sa.Column("state", Word, nullable=False, server_default="registered"),
     sa.Column("urgency", Word, nullable=False, server_default="routine"),
     sa.Column("frozen", sa.Boolean, nullable=False, server_default=sa.false()),
@@ -95,13 +102,15 @@ case = sa.Table(
     sa.Column("opened_at", Instant),
     sa.Column("validated_at", Instant),
     sa.Column("cancelled_at", Instant),
+    _said(),
     sa.Column("said_at", Instant),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("updated_at", Instant, nullable=False, index=True),
     sa.UniqueConstraint("accession", "issuer"),
 )
 """One case (dossier). `urgency` routine | urgent | stat; `frozen` an intraoperative section whose clock runs since
-`received_at`; `waiting_count` slides that are expected and not yet there; `assigned_to` an actor, NULL: nobody's."""
+`received_at`; `said_patient_id` whom it was ordered for, `patient_id` who that is after merges; `waiting_count` slides
+that are expected and not yet there; `assigned_to` an actor, NULL: nobody's."""
 
 specimen = sa.Table(
     "specimen",
@@ -118,6 +127,7 @@ specimen = sa.Table(
     _word("description"),
     sa.Column("collected_at", Instant),
     sa.Column("received_at", Instant),
+    _said(),
     sa.Column("said_at", Instant),
     sa.UniqueConstraint("identifier", "issuer"),
 )
@@ -134,6 +144,7 @@ block = sa.Table(
     _word("description"),
     _word("location"),
     sa.Column("destroy_on", Word, nullable=False, server_default=""),
+    _said(),
     sa.Column("said_at", Instant),
     sa.UniqueConstraint("identifier", "issuer"),
 )
@@ -157,6 +168,7 @@ slide = sa.Table(
     _reference("technique_id", "technique"),
     _word("location"),
     sa.Column("destroy_on", Word, nullable=False, server_default=""),
+    _said(),
     sa.Column("said_at", Instant),
     sa.Column("updated_at", Instant, nullable=False),
     sa.UniqueConstraint("identifier", "issuer"),

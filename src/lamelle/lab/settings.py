@@ -18,6 +18,9 @@ class LabSettings:
     notify_days: float = 3.0
     """Days during which a peer that does not answer is tried again to be told of a study."""
 
+    test_ins: bool = False
+    """Accept INS of the test and demonstration OIDs; never where real patients are."""
+
     def __post_init__(self) -> None:
         if self.keep_days < 0 or self.worklist_limit < 1 or self.settle_s < 0 or self.notify_days < 0:
             raise Invalid("bad_setting", "lab: no number may be negative, and worklist_limit is at least 1")

@@ -21,36 +21,38 @@ def _table(text: str) -> Table:
 
 CASE: Final = _table(
     """
-    registered: ready reading preliminary validated cancelled
-    ready: registered reading preliminary validated cancelled
+    registered: ready reading waiting preliminary validated cancelled
+    ready: registered reading waiting preliminary validated cancelled
     reading: registered ready waiting preliminary validated cancelled
     waiting: registered ready reading preliminary validated cancelled
     preliminary: registered ready waiting reading validated cancelled
     validated: reopened
-    reopened: validated waiting
-    cancelled: registered ready reading
+    reopened: validated
+    cancelled: registered ready reading waiting preliminary validated
     """
 )
 """registered: slides are awaited; ready: all are there; reading: somebody opened it; waiting: a technique is asked for;
-validated starts the retention clock; reopened: an addendum or a correction is written."""
+validated starts the retention clock; reopened: an addendum or a correction is written. Messages come in any order, so
+every state that is not signed may follow every other; from a signed one only a correction leads away."""
 
 SLIDE: Final = _table(
     """
-    ordered: cut stained coverslipped to_scan scanned available cancelled
-    cut: stained coverslipped to_scan scanned available cancelled
-    stained: coverslipped to_scan scanned available cancelled
-    coverslipped: to_scan scanned available cancelled
-    to_scan: scanned available rejected cancelled
-    scanned: available rejected to_scan cancelled
-    rejected: to_scan scanned available cancelled
-    available: read rejected to_scan archived
-    read: available rejected to_scan archived
-    archived: to_scan destroyed
+    ordered: cut stained coverslipped to_scan scanned available rejected cancelled archived destroyed
+    cut: stained coverslipped to_scan scanned available rejected cancelled archived destroyed
+    stained: coverslipped to_scan scanned available rejected cancelled archived destroyed
+    coverslipped: to_scan scanned available rejected cancelled archived destroyed
+    to_scan: scanned available rejected cancelled archived destroyed
+    scanned: available rejected to_scan cancelled archived destroyed
+    rejected: ordered cut stained coverslipped to_scan scanned available cancelled archived destroyed
+    available: ordered cut stained coverslipped to_scan rejected read cancelled archived destroyed
+    read: ordered cut stained coverslipped to_scan rejected available cancelled archived destroyed
+    archived: destroyed
     destroyed:
-    cancelled: ordered to_scan scanned available
+    cancelled: ordered cut stained coverslipped to_scan scanned rejected available read archived destroyed
     """
 )
-"""rejected: its scan is no good and a new one is asked for; cancelled after its scan keeps the scan, marked."""
+"""rejected: its scan is no good and a new one is asked for; cancelled after its scan keeps the scan, marked. From
+available back to what the laboratory said: its scan turned out to be another's. The glass only ever moves on."""
 
 BLOCK: Final = _table(
     """
@@ -91,7 +93,7 @@ REPORT: Final = _table(
     draft: preliminary final cancelled
     preliminary: draft final cancelled
     final:
-    cancelled:
+    cancelled: draft preliminary final
     """
 )
 """Of one version; after a final one the next version is a correction or an addendum and begins as a draft."""

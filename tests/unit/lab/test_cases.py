@@ -1,0 +1,198 @@
+"""Cases: orders are kept whichever came first, states follow from the facts."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from lamelle.access.model import FIRST_PLACE, WHOLE, Reach
+from lamelle.base.errors import Conflict, Invalid, NotFound
+from lamelle.lab import cases
+from lamelle.lab.orders import BlockSaid, Identifier, Identity, Order, SlideSaid, SpecimenSaid
+from lamelle.lab.records import block, case, scan, slide
+from lamelle.lab.room import Lab
+
+NOON = datetime(2025, 3, 12, 12, tzinfo=UTC)
+WHO = Identity((Identifier("000003", "CHU-X"),), family="PAT-TROIS", given="DOMINIQUE", birth_date="19790314", sex="F")
+CASE = Identifier("25P01234", "DIAMIC")
+
+
+def at(minutes: float) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+def glass(number: int, **said: Any) -> SlideSaid:
+    """A slide of block A-1."""
+    return SlideSaid(Identifier(f"25P01234-A-1-{number}", "DIAMIC"), block=BLOCK.id, **said)
+
+
+SPECIMEN = SpecimenSaid(Identifier("25P01234-A", "DIAMIC"), part="A")
+BLOCK = BlockSaid(Identifier("25P01234-A-1", "DIAMIC"), specimen=SPECIMEN.id)
+ORDER = Order(CASE, at(0), patient=WHO, specimens=(SPECIMEN,), blocks=(BLOCK,), slides=(glass(1), glass(2)))
+
+
+def row_of(lab: Lab, case_id: int) -> sa.Row[Any]:
+    with lab.db.read() as conn:
+        return cases.one(conn, WHOLE, case_id)
+
+
+def slides_of(lab: Lab, case_id: int) -> dict[str, str]:
+    with lab.db.read() as conn:
+        rows = conn.execute(sa.select(slide).where(slide.c.case_id == case_id))
+        return {row.identifier: row.state for row in rows}
+
+
+def scanned(lab: Lab, identifier: str, series_uid: str, state: str = "matched", reason: str = "") -> int:
+    """A scan of a slide, as matching leaves it."""
+    now = lab.clock.now()
+    with lab.db.write() as conn:
+        row = conn.execute(sa.select(slide).where(slide.c.identifier == identifier)).one()
+        values = {"slide_id": row.id, "study_uid": "1.2", "series_uid": series_uid, "state": state, "reason": reason}
+        conn.execute(sa.insert(scan).values(**values, arrived_at=now, updated_at=now, current=True))
+        cases.touch(conn, lab, row.case_id)
+        return int(row.case_id)
+
+
+def scan_states(lab: Lab) -> list[tuple[str, str]]:
+    with lab.db.read() as conn:
+        return sorted((row.state, row.reason) for row in conn.execute(sa.select(scan)))
+
+
+def test_an_order_makes_a_case_with_all_that_it_names(lab: Lab) -> None:
+    number = cases.take(lab, ORDER)
+    row = row_of(lab, number)
+    assert (row.state, row.slide_count, row.waiting_count) == ("registered", 2, 2)
+    assert row.study_uid.startswith("2.25.")
+    assert slides_of(lab, number) == {"25P01234-A-1-1": "ordered", "25P01234-A-1-2": "ordered"}
+
+
+def test_the_same_order_again_changes_nothing(lab: Lab) -> None:
+    number = cases.take(lab, ORDER)
+    before = row_of(lab, number)
+    assert cases.take(lab, ORDER) == number
+    assert row_of(lab, number) == before
+
+
+def test_the_later_word_holds_whichever_comes_first(lab: Lab) -> None:
+    late = replace(ORDER, said_at=at(9), description="late", department="URO")
+    early = replace(ORDER, said_at=at(1), description="early", requester="Dr Early")
+    for first, second in ((late, early), (early, late)):
+        number = cases.take(lab, first)
+        cases.take(lab, second)
+        row = row_of(lab, number)
+        assert (row.description, row.department, row.requester) == ("late", "URO", "Dr Early")
+
+
+def test_an_accession_number_longer_than_dicom_allows_stays_whole(lab: Lab) -> None:
+    long = Identifier("GROUPE-HOSPITALIER-25P01234", "DIAMIC")
+    cases.take(lab, Order(long, at(0)))
+    with lab.db.read() as conn:
+        assert cases.found(conn, WHOLE, long.value).accession == long.value
+        with pytest.raises(NotFound) as refused:
+            cases.found(conn, WHOLE, long.value[:16])
+    assert refused.value.code == "no_such_case"
+
+
+def test_two_issuers_of_one_accession_number_are_two_cases(lab: Lab) -> None:
+    first, second = (cases.take(lab, Order(Identifier("25P1", issuer), at(0))) for issuer in ("A", "B"))
+    with lab.db.read() as conn:
+        assert cases.found(conn, WHOLE, "25P1", "B").id == second != first
+        with pytest.raises(Conflict) as refused:
+            cases.found(conn, WHOLE, "25P1")
+    assert refused.value.code == "ambiguous_case"
+
+
+def test_what_is_out_of_reach_is_not_there(lab: Lab) -> None:
+    number = cases.take(lab, ORDER)
+    with lab.db.read() as conn:
+        assert cases.one(conn, Reach(places=frozenset({FIRST_PLACE})), number).id == number
+        with pytest.raises(NotFound):
+            cases.one(conn, Reach(places=frozenset({9})), number)
+
+
+@pytest.mark.parametrize("issuer", ["DIAMIC", ""])
+def test_a_container_of_another_case_stops_the_whole_order(lab: Lab, issuer: str) -> None:
+    number = cases.take(lab, ORDER)
+    before = row_of(lab, number), slides_of(lab, number)
+    other = Order(
+        Identifier("25P09999", "DIAMIC"), at(5), patient=WHO, slides=(SlideSaid(Identifier("25P01234-A-1-1", issuer)),)
+    )
+    with pytest.raises(Conflict) as refused:
+        cases.take(lab, other)
+    assert refused.value.code == "duplicate_container"
+    assert (row_of(lab, number), slides_of(lab, number)) == before
+    with lab.db.read() as conn:
+        assert conn.execute(sa.select(sa.func.count()).select_from(case)).scalar_one() == 1
+
+
+def test_an_alias_that_is_another_slides_barcode_stops_it_too(lab: Lab) -> None:
+    cases.take(lab, ORDER)
+    for said in (glass(3, aliases=("25P01234-A-1-1",)), glass(4, aliases=("IHC-7",))):
+        order = Order(CASE, at(5), slides=(said,))
+        if said.aliases == ("IHC-7",):
+            cases.take(lab, order)
+            order = Order(Identifier("25P2", "DIAMIC"), at(6), slides=(SlideSaid(Identifier("IHC-7", "DIAMIC")),))
+        with pytest.raises(Conflict) as refused:
+            cases.take(lab, order)
+        assert refused.value.code == "duplicate_container"
+
+
+def test_a_scan_that_is_matched_makes_the_case_ready(lab: Lab) -> None:
+    number = cases.take(lab, ORDER)
+    scanned(lab, "25P01234-A-1-1", "1.1")
+    assert (row_of(lab, number).state, row_of(lab, number).waiting_count) == ("registered", 1)
+    scanned(lab, "25P01234-A-1-2", "1.2")
+    row = row_of(lab, number)
+    assert (row.state, row.waiting_count) == ("ready", 0)
+    assert row.ready_at is not None
+
+
+def test_a_scan_that_is_no_good_leaves_its_slide_awaited(lab: Lab) -> None:
+    number = scanned(lab, "25P01234-A-1-1", "1.1", "rejected") if cases.take(lab, ORDER) else 0
+    assert slides_of(lab, number)["25P01234-A-1-1"] == "rejected"
+    assert row_of(lab, number).waiting_count == 2
+
+
+def test_a_slide_cancelled_after_its_scan_keeps_it_marked(lab: Lab) -> None:
+    number = cases.take(lab, ORDER)
+    scanned(lab, "25P01234-A-1-1", "1.1")
+    cases.take(lab, Order(CASE, at(5), slides=(glass(1, control="cancel"),)))
+    assert slides_of(lab, number)["25P01234-A-1-1"] == "cancelled"
+    assert scan_states(lab) == [("unexpected", "slide_cancelled")]
+    assert row_of(lab, number).slide_count == 1
+    cases.take(lab, Order(CASE, at(6), slides=(glass(1),)))
+    assert slides_of(lab, number)["25P01234-A-1-1"] == "available"
+    assert scan_states(lab) == [("matched", "")]
+
+
+def test_a_scan_that_a_person_matched_to_a_cancelled_slide_stays(lab: Lab) -> None:
+    number = cases.take(lab, ORDER)
+    cases.take(lab, Order(CASE, at(5), slides=(glass(1, control="cancel"),)))
+    scanned(lab, "25P01234-A-1-1", "1.1", reason=cases.DECIDED)
+    assert slides_of(lab, number)["25P01234-A-1-1"] == "available"
+
+
+def test_cancelling_a_specimen_or_block_cancels_what_was_made_of_it(lab: Lab) -> None:
+    number = cases.take(lab, ORDER)
+    for part in (replace(SPECIMEN, control="cancel"),):
+        cases.take(lab, Order(CASE, at(5), specimens=(part,)))
+    assert set(slides_of(lab, number).values()) == {"cancelled"}
+    with lab.db.read() as conn:
+        assert conn.execute(sa.select(block.c.state)).scalars().all() == ["cancelled"]
+
+
+def test_a_cancelled_case_is_not_revived_by_cancelling_its_slides(lab: Lab) -> None:
+    number = cases.take(lab, ORDER)
+    cases.take(lab, Order(CASE, at(5), control="cancel"))
+    assert (row_of(lab, number).state, row_of(lab, number).cancelled_at) == ("cancelled", at(5))
+    cases.take(lab, Order(CASE, at(6), slides=(glass(1, control="cancel"),)))
+    assert row_of(lab, number).state == "cancelled"
+    cases.take(lab, Order(CASE, at(7), slides=(glass(2),)))
+    assert row_of(lab, number).state == "registered"
+
+
+def test_an_order_without_an_accession_number_is_refused(lab: Lab) -> None:
+    with pytest.raises(Invalid):
+        cases.take(lab, Order(Identifier(""), at(0)))
