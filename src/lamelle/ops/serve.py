@@ -143,6 +143,12 @@ def tend(settings: Settings) -> None:
 def refuse_open_network(settings: Settings) -> None:
     """Others may ask only where they sign in, and nobody between can read along (ADR 0019)."""
     host = settings.serve.host
+    if settings.web.demo and not is_loopback(host):
+        raise Denied(
+            "demo_not_loopback",
+            f"web.demo shows passwords to whoever opens the sign-in page, and serve.host {host} is for the network; "
+            "take web.demo out of the settings",
+        )
     if settings.access.sign_in == "none":
         telemetry.log("serve.nobody_signs_in", level="warning", host=host)
         if not (settings.serve.unsafe_network or is_loopback(host)):

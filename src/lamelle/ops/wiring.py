@@ -23,7 +23,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp
 
 from lamelle import __version__
-from lamelle.access import governing, identify, sessions
+from lamelle.access import governing, identify, places, sessions
 from lamelle.access.model import WHOLE, Caller
 from lamelle.access.room import Access
 from lamelle.archive import commitment, forwarding, lifecycle, query, thumbnails
@@ -35,7 +35,7 @@ from lamelle.audit.journal import Journal
 from lamelle.audit.model import Entry
 from lamelle.audit.room import Audit
 from lamelle.base import events, jobs, telemetry
-from lamelle.base.errors import LamelleError, Unavailable
+from lamelle.base.errors import Invalid, LamelleError, Unavailable
 from lamelle.dicom.slide import first
 from lamelle.dicom.uids import is_uid
 from lamelle.doors import guard, http
@@ -221,6 +221,13 @@ def started(settings: Settings, announce: Callable[[str], None]) -> None:
     with people(settings) as access:
         if password := governing.first_administrator(access):
             announce(f"Lamelle made the account admin; its password, told this once: {password}")
+        with access.db.read() as conn:
+            tree = places.tree(conn)
+    for folder in settings.files.watch:
+        if not tree.below(folder.place):
+            raise Invalid(
+                "bad_setting", f"files.watch: {folder.path} belongs to place {folder.place}, and there is none"
+            )
     _enter(settings, Entry("system", "start", detail={"version": __version__, "pid": os.getpid()}))
 
 

@@ -1,19 +1,22 @@
 """Accounts, places and tokens by commands: what is printed, and that it opens the door."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from lamelle.access import governing, identify, signing
-from lamelle.access.model import Action, Purpose
+from lamelle.access.model import Action, Purpose, Role
 from lamelle.access.settings import AccessSettings
 from lamelle.access.signing import Browser
 from lamelle.audit import model
 from lamelle.audit.tables import pending
-from lamelle.base.errors import LamelleError, Unauthenticated
-from lamelle.ops import cli, config, wiring
+from lamelle.base.errors import Denied, Invalid, LamelleError, Unauthenticated
+from lamelle.doors.files.settings import FilesSettings, WatchedFolder
+from lamelle.doors.web.settings import DemoAccount, WebSettings
+from lamelle.ops import cli, config, serve, wiring
 from lamelle.testing.people import CHEAP
 
 PASSWORD = re.compile(r"\b(?:[a-z2-9]{5}-){3}[a-z2-9]{5}\b")
@@ -113,3 +116,16 @@ def test_where_nobody_signs_in_there_is_no_account(settings: config.Settings) ->
     wiring.started(config.load(overrides={"access.sign_in": "none"}), said.append)
     assert said == []
     assert AccessSettings().sign_in == "required"
+
+
+def test_a_watched_folder_of_no_place_is_said_before_the_start(settings: config.Settings, tmp_path: Path) -> None:
+    lost = replace(settings, files=FilesSettings(watch=(WatchedFolder(tmp_path, place=7),)))
+    with pytest.raises(Invalid, match="belongs to place 7, and there is none"):
+        wiring.started(lost, print)
+
+
+def test_passwords_are_shown_to_no_network(settings: config.Settings) -> None:
+    shown = replace(settings, web=WebSettings(demo=(DemoAccount("helene", "heron", Role.PATHOLOGIST),)))
+    serve.refuse_open_network(shown)
+    with pytest.raises(Denied, match=r"web\.demo"):
+        serve.refuse_open_network(replace(shown, serve=replace(shown.serve, host="0.0.0.0", tls_proxy=True)))
