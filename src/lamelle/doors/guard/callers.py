@@ -1,15 +1,20 @@
-"""Who asks, read once in a while from sessions and tokens: what is remembered is at most `fresh_s` old."""
+"""Who asks, read once in a while from sessions and tokens: what is remembered is at most `fresh_s` old.
+
+Whoever goes on asking is read anew before that, in a thread, so that no request of theirs waits for it.
+"""
 
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from lamelle.access import decide
 from lamelle.access.model import NOTHING, Action, Actor, Caller, Purpose, Reach
-from lamelle.base.errors import Unauthenticated
+from lamelle.base.errors import Unauthenticated, Unavailable
 from lamelle.doors.guard.credentials import NONE, Credential
 
 Identify = Callable[[Credential], Caller]
@@ -36,6 +41,8 @@ class Known:
     """What the caller may view."""
     seen: dict[str, float]
     """What was entered of the caller as seen, and until when that holds."""
+    renew_s: float = float("inf")
+    """From when on it is read anew for whoever goes on asking."""
 
 
 class Callers:
@@ -48,14 +55,19 @@ class Callers:
         now_s: Callable[[], float] = time.monotonic,
         *,
         noting: bool = True,
+        later: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
-        """Without `identify` nobody signs in, and everyone is LOCAL; `noting`: whether the ledger is told anything."""
+        """Without `identify` nobody signs in, and everyone is LOCAL; `noting`: whether the ledger is told anything.
+
+        `later` does something in another thread.
+        """
         self._noting = noting
         self._identify, self._fresh_s, self._now_s = identify, fresh_s, now_s
         self._known: OrderedDict[Credential, Known] = OrderedDict()
         self._seen: OrderedDict[tuple[int, str, str], dict[str, float]] = OrderedDict()
         self._strangers: dict[str, float] = {}
         self._lock = threading.Lock()
+        self._later = later or ThreadPoolExecutor(1, "callers").submit
         self._without = self._made(LOCAL if identify is None else SIGN_IN, float("inf"))
 
     @property
@@ -67,24 +79,44 @@ class Callers:
         """What is known of it without waiting; None: `read` it in a thread."""
         if self._identify is None or credential is NONE or not credential.kind:
             return self._without
-        found = self._known.get(credential)
-        return None if found is None or found.until_s < self._now_s() else found
+        found, now_s = self._known.get(credential), self._now_s()
+        if found is None or found.until_s < now_s:
+            return None
+        if found.renew_s < now_s:
+            found = self._known[credential] = replace(found, renew_s=float("inf"))
+            self._later(partial(self._renew, credential, found))
+        return found
+
+    def _renew(self, credential: Credential, old: Known) -> None:
+        """Read it anew, unless it was forgotten meanwhile: what this reading found may be older than the reason."""
+        try:
+            found = self._read(credential)
+        except Unavailable:  # whoever asks once it is too old is told so
+            return
+        with self._lock:
+            if self._known.get(credential) is old:
+                self._known[credential] = found
 
     def read(self, credential: Credential) -> Known:
         """Ask sessions and tokens. Raises: Unavailable."""
         if self._identify is None:
             return self._without
-        until_s = self._now_s() + self._fresh_s
-        try:
-            found = self._made(self._identify(credential), until_s)
-        except Unauthenticated as why:
-            found = self._made(why, until_s)
+        found = self._read(credential)
         with self._lock:
             self._known[credential] = found
             self._known.move_to_end(credential)
             while len(self._known) > MOST_KNOWN:
                 self._known.popitem(last=False)
         return found
+
+    def _read(self, credential: Credential) -> Known:
+        assert self._identify is not None
+        now_s = self._now_s()
+        until_s = now_s + self._fresh_s
+        try:
+            return replace(self._made(self._identify(credential), until_s), renew_s=now_s + self._fresh_s / 2)
+        except Unauthenticated as why:
+            return self._made(why, until_s)
 
     def forget(self, credential: Credential) -> None:
         """Read it anew next time: it was revoked, or belongs to somebody else now."""
