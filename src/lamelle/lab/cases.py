@@ -17,7 +17,7 @@ from lamelle.audit import ledger
 from lamelle.base import events, ids
 from lamelle.base.db import insert
 from lamelle.base.errors import Conflict, Invalid, NotFound, Unavailable
-from lamelle.lab import patients, states
+from lamelle.lab import patients, priorities, states
 from lamelle.lab.orders import BlockSaid, Identifier, Order, SlideSaid, SpecimenSaid
 from lamelle.lab.records import block, case, patient, report, scan, slide, slide_alias, specimen, technique
 from lamelle.lab.room import Lab
@@ -35,8 +35,6 @@ DECIDED: Final = "decided"
 """Reason of a scan that a person matched to a cancelled slide: it stays."""
 CANCELLED: Final = "slide_cancelled"
 """Reason of a scan that was matched before its slide was cancelled."""
-URGENCIES: Final[Mapping[str, int]] = {"routine": 0, "urgent": 100, "stat": 200}
-FROZEN: Final = 400
 TRIES: Final = 5
 
 
@@ -281,7 +279,7 @@ def touch(conn: sa.Connection, lab: Lab, case_id: int) -> None:
     values: dict[str, Any] = {"state": state, "slide_count": len(expected), "waiting_count": waiting, "updated_at": now}
     values["ready_at"] = (row.ready_at or now) if ready else None
     values["validated_at"] = _validated_at(conn, case_id)
-    values["priority"] = _priority(row)
+    values["priority"] = priorities.of(conn, row, state)
     conn.execute(sa.update(case).where(case.c.id == case_id).values(**values))
     events.record(conn, "CaseChanged", {"case": case_id}, clock=lab.clock)
 
@@ -316,10 +314,6 @@ def _validated_at(conn: sa.Connection, case_id: int) -> Any:
     """Of the newest version that was signed."""
     signed = sa.select(sa.func.max(report.c.validated_at)).where(report.c.case_id == case_id, report.c.state == "final")
     return conn.execute(signed).scalar_one()
-
-
-def _priority(row: Row) -> int:
-    return URGENCIES.get(row.urgency, 0) + (FROZEN if row.frozen else 0)
 
 
 def _settle_slides(conn: sa.Connection, lab: Lab, row: Row, dead: bool) -> list[str]:

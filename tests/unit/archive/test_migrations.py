@@ -10,15 +10,16 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from lamelle.access import proofs
 from lamelle.access.model import FIRST_PLACE
 from lamelle.archive import catalogue, commitment, emergency, forwarding, grams
 from lamelle.audit import tables as audit
 from lamelle.base import events
 from lamelle.base.db import Database, schema
-from lamelle.lab import records, tables
+from lamelle.lab import records, tables, working
 from lamelle.testing import postgres
 
-ROOMS = (catalogue, commitment, emergency, forwarding, audit, events, records, tables)
+ROOMS = (proofs, catalogue, commitment, emergency, forwarding, audit, events, records, tables, working)
 
 
 def _described(db: Database) -> dict[str, Any]:
