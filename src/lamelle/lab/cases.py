@@ -28,12 +28,14 @@ T = TypeVar("T")
 
 PREPARED: Final = ("ordered", "cut", "stained", "coverslipped", "to_scan", "read", "archived", "destroyed")
 """What the laboratory may say a slide is: the furthest it said holds, in whichever order it said so."""
-DIGITISED: Final = frozenset({"available", "read"})
+DIGITISED: Final = frozenset({"scanned", "available", "read"})
 NOT_AWAITED: Final = DIGITISED | {"archived", "destroyed", "cancelled"}
 OPEN_TECHNIQUES: Final = ("requested", "accepted")
+GOOD: Final = ("pass", "warn")
+"""Verdicts of quality control on a scan; until there is one the slide is `scanned`, and there."""
 DECIDED: Final = "decided"
 """Reason of a scan that a person matched to a cancelled slide: it stays."""
-CANCELLED: Final = "slide_cancelled"
+CANCELLED: Final = "cancelled"
 """Reason of a scan that was matched before its slide was cancelled."""
 TRIES: Final = 5
 
@@ -61,6 +63,12 @@ def found(conn: sa.Connection, reach: Reach, accession: str, issuer: str = "") -
     if len(rows) > 1:
         raise Conflict("ambiguous_case", "several issuers gave this accession number")
     return rows[0]
+
+
+def locked(conn: sa.Connection, reach: Reach, case_id: int) -> Row:
+    """The same, for who writes: nobody else writes of this case until the transaction ends."""
+    conn.execute(sa.select(case.c.id).where(case.c.id == case_id).with_for_update())
+    return one(conn, reach, case_id)
 
 
 def place_of(conn: sa.Connection, case_id: int) -> int:
@@ -356,9 +364,9 @@ def _settle_blocks(conn: sa.Connection, case_id: int, gone: set[int]) -> None:
     conn.execute(here.where(block.c.id.not_in(gone), block.c.state == "cancelled").values(state="embedded"))
 
 
-def _settle_scans(conn: sa.Connection, lab: Lab, scans: list[Row], gone: bool) -> set[tuple[str, str]]:
-    """Mark the scans of a slide that is cancelled, unmark them when it is wanted again; (state, reason) of each."""
-    found = set()
+def _settle_scans(conn: sa.Connection, lab: Lab, scans: list[Row], gone: bool) -> set[str]:
+    """Mark the scans of a slide that is cancelled, unmark them when it is wanted again; what the slide has of them."""
+    has = set()
     for row in scans:
         state, reason = row.state, row.reason
         if gone and state == "matched" and reason != DECIDED:
@@ -369,20 +377,21 @@ def _settle_scans(conn: sa.Connection, lab: Lab, scans: list[Row], gone: bool) -
             states.check(states.SCAN, row.state, state)
             values = {"state": state, "reason": reason, "updated_at": lab.clock.now()}
             conn.execute(sa.update(scan).where(scan.c.id == row.id).values(**values))
-        found.add((state, reason))
-    return found
+        has |= {state} | ({DECIDED} if reason == DECIDED else set())
+        has |= {"good"} if state == "matched" and row.quality in GOOD else set()
+    return has
 
 
-def _slide_state(said: Said, scans: set[tuple[str, str]], gone: bool) -> str:
+def _slide_state(said: Said, has: set[str], gone: bool) -> str:
+    """From what the laboratory said and what was scanned of it."""
     prepared = next(state for state in reversed(PREPARED) if said.value(f"is_{state}") or state == "ordered")
     if prepared in ("archived", "destroyed"):
         return prepared
-    if gone and ("matched", DECIDED) not in scans:
+    if gone and not {"matched", DECIDED} <= has:
         return "cancelled"
-    states_of_scans = {state for state, _ in scans}
-    if "matched" in states_of_scans:
-        return "read" if prepared == "read" else "available"
-    if "rejected" in states_of_scans:
+    if "matched" in has:
+        return "scanned" if "good" not in has else "read" if prepared == "read" else "available"
+    if "rejected" in has:
         return "rejected"
     return "to_scan" if prepared == "read" else prepared
 
@@ -413,7 +422,7 @@ def opened(lab: Lab, reach: Reach, caller: Caller, case_id: int) -> None:
     Raises: NotFound("no_such_case").
     """
     with lab.db.write() as conn:
-        row = one(conn, reach, case_id)
+        row = locked(conn, reach, case_id)
         enter(conn, lab, caller, "view", row)
         if row.opened_at is None and decide(caller.actor, Action.REPORT, Resource(row.place), caller.purpose):
             conn.execute(sa.update(case).where(case.c.id == case_id).values(opened_at=lab.clock.now()))

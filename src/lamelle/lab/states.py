@@ -21,14 +21,14 @@ def _table(text: str) -> Table:
 
 CASE: Final = _table(
     """
-    registered: ready reading waiting preliminary validated cancelled
-    ready: registered reading waiting preliminary validated cancelled
-    reading: registered ready waiting preliminary validated cancelled
-    waiting: registered ready reading preliminary validated cancelled
-    preliminary: registered ready waiting reading validated cancelled
+    registered: ready reading waiting preliminary validated reopened cancelled
+    ready: registered reading waiting preliminary validated reopened cancelled
+    reading: registered ready waiting preliminary validated reopened cancelled
+    waiting: registered ready reading preliminary validated reopened cancelled
+    preliminary: registered ready waiting reading validated reopened cancelled
     validated: reopened
     reopened: validated
-    cancelled: registered ready reading waiting preliminary validated
+    cancelled: registered ready reading waiting preliminary validated reopened
     """
 )
 """registered: slides are awaited; ready: all are there; reading: somebody opened it; waiting: a technique is asked for;
@@ -37,15 +37,15 @@ every state that is not signed may follow every other; from a signed one only a 
 
 SLIDE: Final = _table(
     """
-    ordered: cut stained coverslipped to_scan scanned available rejected cancelled archived destroyed
-    cut: stained coverslipped to_scan scanned available rejected cancelled archived destroyed
-    stained: coverslipped to_scan scanned available rejected cancelled archived destroyed
-    coverslipped: to_scan scanned available rejected cancelled archived destroyed
-    to_scan: scanned available rejected cancelled archived destroyed
-    scanned: available rejected to_scan cancelled archived destroyed
-    rejected: ordered cut stained coverslipped to_scan scanned available cancelled archived destroyed
-    available: ordered cut stained coverslipped to_scan rejected read cancelled archived destroyed
-    read: ordered cut stained coverslipped to_scan rejected available cancelled archived destroyed
+    ordered: cut stained coverslipped to_scan scanned available read rejected cancelled archived destroyed
+    cut: stained coverslipped to_scan scanned available read rejected cancelled archived destroyed
+    stained: coverslipped to_scan scanned available read rejected cancelled archived destroyed
+    coverslipped: to_scan scanned available read rejected cancelled archived destroyed
+    to_scan: scanned available read rejected cancelled archived destroyed
+    scanned: ordered cut stained coverslipped to_scan available rejected read cancelled archived destroyed
+    rejected: ordered cut stained coverslipped to_scan scanned available read cancelled archived destroyed
+    available: ordered cut stained coverslipped to_scan scanned rejected read cancelled archived destroyed
+    read: to_scan scanned rejected available cancelled archived destroyed
     archived: destroyed
     destroyed:
     cancelled: ordered cut stained coverslipped to_scan scanned rejected available read archived destroyed

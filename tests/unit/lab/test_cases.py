@@ -1,36 +1,20 @@
 """Cases: orders are kept whichever came first, states follow from the facts."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from lamelle.access.model import FIRST_PLACE, WHOLE, Reach
+from lamelle.audit import model
+from lamelle.audit.tables import pending
 from lamelle.base.errors import Conflict, Invalid, NotFound
 from lamelle.lab import cases
-from lamelle.lab.orders import BlockSaid, Identifier, Identity, Order, SlideSaid, SpecimenSaid
+from lamelle.lab.orders import Identifier, Order, SlideSaid
 from lamelle.lab.records import block, case, scan, slide
 from lamelle.lab.room import Lab
-
-NOON = datetime(2025, 3, 12, 12, tzinfo=UTC)
-WHO = Identity((Identifier("000003", "CHU-X"),), family="PAT-TROIS", given="DOMINIQUE", birth_date="19790314", sex="F")
-CASE = Identifier("25P01234", "DIAMIC")
-
-
-def at(minutes: float) -> datetime:
-    return NOON + timedelta(minutes=minutes)
-
-
-def glass(number: int, **said: Any) -> SlideSaid:
-    """A slide of block A-1."""
-    return SlideSaid(Identifier(f"25P01234-A-1-{number}", "DIAMIC"), block=BLOCK.id, **said)
-
-
-SPECIMEN = SpecimenSaid(Identifier("25P01234-A", "DIAMIC"), part="A")
-BLOCK = BlockSaid(Identifier("25P01234-A-1", "DIAMIC"), specimen=SPECIMEN.id)
-ORDER = Order(CASE, at(0), patient=WHO, specimens=(SPECIMEN,), blocks=(BLOCK,), slides=(glass(1), glass(2)))
+from lamelle.testing.laboratory import CASE, DOCTOR, ORDER, SPECIMEN, TECHNICIAN, WHO, at, glass, scanned
 
 
 def row_of(lab: Lab, case_id: int) -> sa.Row[Any]:
@@ -42,17 +26,6 @@ def slides_of(lab: Lab, case_id: int) -> dict[str, str]:
     with lab.db.read() as conn:
         rows = conn.execute(sa.select(slide).where(slide.c.case_id == case_id))
         return {row.identifier: row.state for row in rows}
-
-
-def scanned(lab: Lab, identifier: str, series_uid: str, state: str = "matched", reason: str = "") -> int:
-    """A scan of a slide, as matching leaves it."""
-    now = lab.clock.now()
-    with lab.db.write() as conn:
-        row = conn.execute(sa.select(slide).where(slide.c.identifier == identifier)).one()
-        values = {"slide_id": row.id, "study_uid": "1.2", "series_uid": series_uid, "state": state, "reason": reason}
-        conn.execute(sa.insert(scan).values(**values, arrived_at=now, updated_at=now, current=True))
-        cases.touch(conn, lab, row.case_id)
-        return int(row.case_id)
 
 
 def scan_states(lab: Lab) -> list[tuple[str, str]]:
@@ -160,10 +133,10 @@ def test_a_slide_cancelled_after_its_scan_keeps_it_marked(lab: Lab) -> None:
     scanned(lab, "25P01234-A-1-1", "1.1")
     cases.take(lab, Order(CASE, at(5), slides=(glass(1, control="cancel"),)))
     assert slides_of(lab, number)["25P01234-A-1-1"] == "cancelled"
-    assert scan_states(lab) == [("unexpected", "slide_cancelled")]
+    assert scan_states(lab) == [("unexpected", "cancelled")]
     assert row_of(lab, number).slide_count == 1
     cases.take(lab, Order(CASE, at(6), slides=(glass(1),)))
-    assert slides_of(lab, number)["25P01234-A-1-1"] == "available"
+    assert slides_of(lab, number)["25P01234-A-1-1"] == "scanned"
     assert scan_states(lab) == [("matched", "")]
 
 
@@ -171,7 +144,7 @@ def test_a_scan_that_a_person_matched_to_a_cancelled_slide_stays(lab: Lab) -> No
     number = cases.take(lab, ORDER)
     cases.take(lab, Order(CASE, at(5), slides=(glass(1, control="cancel"),)))
     scanned(lab, "25P01234-A-1-1", "1.1", reason=cases.DECIDED)
-    assert slides_of(lab, number)["25P01234-A-1-1"] == "available"
+    assert slides_of(lab, number)["25P01234-A-1-1"] == "scanned"
 
 
 def test_cancelling_a_specimen_or_block_cancels_what_was_made_of_it(lab: Lab) -> None:
@@ -196,3 +169,32 @@ def test_a_cancelled_case_is_not_revived_by_cancelling_its_slides(lab: Lab) -> N
 def test_an_order_without_an_accession_number_is_refused(lab: Lab) -> None:
     with pytest.raises(Invalid):
         cases.take(lab, Order(Identifier(""), at(0)))
+
+
+def test_quality_control_makes_a_slide_available(lab: Lab) -> None:
+    number = cases.take(lab, ORDER)
+    for index, (quality, state) in enumerate([("fail", "scanned"), ("", "scanned"), ("warn", "available")]):
+        scanned(lab, "25P01234-A-1-1", f"1.{index}", quality=quality)
+        assert slides_of(lab, number)["25P01234-A-1-1"] == state
+
+
+def test_a_case_is_read_once_who_may_report_opens_it(lab: Lab) -> None:
+    number = cases.take(lab, ORDER)
+    cases.opened(lab, WHOLE, TECHNICIAN, number)
+    assert row_of(lab, number).opened_at is None
+    cases.opened(lab, WHOLE, DOCTOR, number)
+    assert row_of(lab, number).state == "reading"
+    with lab.db.read() as conn:
+        entries = conn.execute(sa.select(pending.c.entry)).scalars().all()
+    assert [model.read(text).patient_id for text in entries] == ["000003", "000003"]
+
+
+def test_the_furthest_the_laboratory_said_of_a_slide_holds(lab: Lab) -> None:
+    number = cases.take(lab, ORDER)
+    for minutes, state in ((9, "stained"), (10, "cut"), (11, "scanned"), (12, "coverslipped")):
+        cases.take(lab, Order(CASE, at(minutes), slides=(glass(1, state=state),)))
+    assert slides_of(lab, number)["25P01234-A-1-1"] == "to_scan"
+    cases.take(lab, Order(CASE, at(1), slides=(glass(1, state="archived"),)))
+    assert slides_of(lab, number)["25P01234-A-1-1"] == "archived"
+    with pytest.raises(Invalid):
+        cases.take(lab, Order(CASE, at(13), slides=(glass(1, state="lost"),)))
