@@ -16,10 +16,10 @@ from lamelle.archive import catalogue, commitment, emergency, forwarding, grams
 from lamelle.audit import tables as audit
 from lamelle.base import events
 from lamelle.base.db import Database, schema
-from lamelle.lab import records, tables, working
+from lamelle.lab import messages, records, tables, working
 from lamelle.testing import postgres
 
-ROOMS = (proofs, catalogue, commitment, emergency, forwarding, audit, events, records, tables, working)
+ROOMS = (proofs, catalogue, commitment, emergency, forwarding, audit, events, messages, records, tables, working)
 
 
 def _described(db: Database) -> dict[str, Any]:
