@@ -73,8 +73,8 @@ export type BlockNode = {
 
 export type Candidate = {
   slide: DeskSlide;
-  score: number;
-  why: string;
+  why: string[];
+  exact: boolean;
 };
 
 export type Case = {
@@ -382,6 +382,14 @@ export type LevelModel = {
   factor: number;
 };
 
+export type Limit = {
+  stain: string;
+  scanner: string;
+  measure: string;
+  warn: number | null;
+  fail: number | null;
+};
+
 export type Made = {
   id: number;
 };
@@ -394,7 +402,7 @@ export type May = {
 
 export type Measure = {
   name: string;
-  value: number;
+  value: number | null;
   unit: string;
   warn: number | null;
   fail: number | null;
@@ -468,7 +476,8 @@ export type MessagesState = {
   listening: boolean;
   port: number | null;
   peers: MessagePeer[];
-  errors: number;
+  error: number;
+  dead: number;
   waiting: number;
 };
 
@@ -674,6 +683,7 @@ export type ScanQuality = {
   scan: number;
   series_uid: string;
   verdict: "" | "pass" | "warn" | "fail";
+  reasons: string[];
   measures: Measure[];
   heatmaps: ("focus" | "tissue")[];
   stain: string;
@@ -929,8 +939,11 @@ export type Threshold = {
   stain: string;
   scanner: string;
   measure: string;
-  warn: number;
-  fail: number;
+  warn: number | null;
+  fail: number | null;
+  unit: string;
+  higher: boolean;
+  default: boolean;
 };
 
 export type TokenItem = {

@@ -31,7 +31,7 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   return (await answered(path, { signal: signal ?? null })).json() as Promise<T>;
 }
 
-export async function send<T = void>(method: "POST" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<T> {
+export async function send<T = void>(method: "POST" | "PUT" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<T> {
   const headers = { "content-type": "application/json", "x-lamelle": proof };
   const answer = await answered(path, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
   const text = await answer.text();

@@ -28,3 +28,43 @@ export function bytesText(bytes: number, language: string): string {
   const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
   return `${numberText(bytes / 1000 ** power, language, 1)} ${units[power]}`;
 }
+
+/** A span of time in its two largest units: `2 h 05 min`, `3 j 4 h`. */
+export function durationText(seconds: number, language: string): string {
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 1) return `${Math.round(seconds)} s`;
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return minutes % 60 ? `${hours} h ${String(minutes % 60).padStart(2, "0")} min` : `${hours} h`;
+  const days = Math.floor(hours / 24);
+  const day = language.startsWith("fr") ? "j" : "d";
+  return hours % 24 ? `${days} ${day} ${hours % 24} h` : `${days} ${day}`;
+}
+
+/** How long ago, in words; minutes at the finest. */
+export function agoText(iso: string | null, language: string, now = Date.now()): string {
+  if (!iso) return "";
+  const minutes = Math.round((Date.parse(iso) - now) / 60_000);
+  const [value, unit] = Math.abs(minutes) < 60 ? ([minutes, "minute"] as const) : Math.abs(minutes) < 2880 ? ([Math.round(minutes / 60), "hour"] as const) : ([Math.round(minutes / 1440), "day"] as const);
+  return new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" }).format(value, unit);
+}
+
+/** The day of this workstation's clock, as ISO says it. */
+export function today(shift = 0): string {
+  const now = new Date();
+  now.setDate(now.getDate() + shift);
+  return [now.getFullYear(), now.getMonth() + 1, now.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
+}
+
+export function shiftDay(day: string, by: number): string {
+  const moment = new Date(`${day}T12:00:00Z`);
+  moment.setUTCDate(moment.getUTCDate() + by);
+  return moment.toISOString().slice(0, 10);
+}
+
+/** A measure with its unit; a share is written in hundredths. */
+export function measureText(value: number | null, unit: string, language: string): string {
+  if (value === null) return "—";
+  if (unit === "share") return `${numberText(100 * value, language, 1)} %`;
+  return [numberText(value, language, 2), unit].filter(Boolean).join(" ");
+}

@@ -3,6 +3,7 @@
 import "@mantine/core/styles.css";
 import "./lists.css";
 import "./people.css";
+import "./lab.css";
 import { createTheme, MantineProvider } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
@@ -27,6 +28,7 @@ const theme = createTheme({
   },
 });
 
+const LABORATORY = ["/desk", "/expected", "/flow", "/messages", "/thresholds", "/scans"];
 const ADMINISTRATION = ["/people", "/places", "/roles"];
 
 /** The nonce the server gave this page, so that its style policy lets Mantine's variables in. */
@@ -70,6 +72,11 @@ export function Lists() {
             {(may(session, "view") || (session?.purposes.length ?? 2) > 1) && (
               <Link to="/" activeOptions={{ exact: true, includeSearch: false }}>
                 {t("nav.studies")}
+              </Link>
+            )}
+            {(may(session, "schedule") || may(session, "operate")) && (
+              <Link to={may(session, "schedule") ? "/desk" : "/flow"} {...(LABORATORY.some((one) => path.startsWith(one)) && { "aria-current": "page" })}>
+                {t("nav.lab")}
               </Link>
             )}
             {may(session, "operate") && <Link to="/imports">{t("nav.imports")}</Link>}

@@ -2,6 +2,8 @@
 
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
 import { readFirst } from "../data/first";
+import type { MessagesAsked } from "../data/messages";
+import { qualityQuery } from "../data/quality";
 import { queryClient, slideQuery, stackQuery, studyQuery } from "../data/queries";
 import { isIn, sessionQuery } from "../data/session";
 import { readView, type View } from "../math/view";
@@ -70,6 +72,40 @@ const audit = createRoute({
 const emergencies = createRoute({ getParentRoute: () => lists, path: "/audit/emergencies", component: needing("audit", lazyRouteComponent(() => import("./EmergenciesPage"), "EmergenciesPage")) });
 const ledger = createRoute({ getParentRoute: () => lists, path: "/audit/ledger", component: needing("audit", lazyRouteComponent(() => import("./LedgerPage"), "LedgerPage")) });
 
+const desk = createRoute({
+  getParentRoute: () => lists,
+  path: "/desk",
+  validateSearch: (search: Record<string, unknown>): { kind?: string; q?: string } => texts(search, ["kind", "q"]),
+  component: needing("schedule", lazyRouteComponent(() => import("./DeskPage"), "DeskPage")),
+});
+const decisions = createRoute({ getParentRoute: () => lists, path: "/desk/decisions", component: needing("schedule", lazyRouteComponent(() => import("./DecisionsPage"), "DecisionsPage")) });
+const expected = createRoute({
+  getParentRoute: () => lists,
+  path: "/expected",
+  validateSearch: (search: Record<string, unknown>): { day?: string; show?: string } => texts(search, ["day", "show"]),
+  component: needing("schedule", lazyRouteComponent(() => import("./ExpectedPage"), "ExpectedPage")),
+});
+const quality = createRoute({
+  getParentRoute: () => lists,
+  path: "/scans/$scan",
+  loader: ({ params }) => void queryClient.prefetchQuery(qualityQuery(params.scan)),
+  component: needing("view", lazyRouteComponent(() => import("./QualityPage"), "QualityPage")),
+});
+const thresholds = createRoute({ getParentRoute: () => lists, path: "/thresholds", component: needing("operate", lazyRouteComponent(() => import("./ThresholdsPage"), "ThresholdsPage")) });
+const messages = createRoute({
+  getParentRoute: () => lists,
+  path: "/messages",
+  validateSearch: (search: Record<string, unknown>): MessagesAsked => texts(search, ["direction", "state", "peer", "kind", "q", "page"]),
+  component: needing("operate", lazyRouteComponent(() => import("./MessagesPage"), "MessagesPage")),
+});
+const message = createRoute({ getParentRoute: () => lists, path: "/messages/$message", component: needing("operate", lazyRouteComponent(() => import("./MessagePage"), "MessagePage")) });
+const flow = createRoute({
+  getParentRoute: () => lists,
+  path: "/flow",
+  validateSearch: (search: Record<string, unknown>): { days?: string; department?: string } => texts(search, ["days", "department"]),
+  component: lazyRouteComponent(() => import("./FlowPage"), "FlowPage"),
+});
+
 const slide = createRoute({
   getParentRoute: () => root,
   path: "/slides/$series",
@@ -100,7 +136,7 @@ function stringify(search: Record<string, unknown>): string {
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, lists.addChildren([studies, study, imports, account, people, places, roles, emergency, audit, emergencies, ledger]), slide, stack]),
+  routeTree: root.addChildren([signIn, lists.addChildren([studies, study, imports, account, people, places, roles, emergency, audit, emergencies, ledger, desk, decisions, expected, quality, thresholds, messages, message, flow]), slide, stack]),
   parseSearch: (text) => Object.fromEntries(new URLSearchParams(text)),
   stringifySearch: stringify,
   defaultPreload: "intent",

@@ -5,10 +5,10 @@ import { useTranslation } from "react-i18next";
 import "./dialog.css";
 import { Icon } from "./icons";
 
-type Props = { title: string; children: ReactNode; wide?: boolean; veiled?: boolean; onClose?: () => void };
+type Props = { title: string; children: ReactNode; wide?: boolean; widest?: boolean; veiled?: boolean; onClose?: () => void };
 
 /** Without `onClose` it stays until its work is done; `veiled` hides what is behind it. */
-export function Dialog({ title, children, wide, veiled, onClose }: Props) {
+export function Dialog({ title, children, wide, widest, veiled, onClose }: Props) {
   const { t } = useTranslation();
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
@@ -17,7 +17,7 @@ export function Dialog({ title, children, wide, veiled, onClose }: Props) {
   return (
     <dialog
       ref={dialog}
-      className={`dialog${wide ? " wide" : ""}${veiled ? " veiled" : ""}`}
+      className={`dialog${wide ? " wide" : ""}${widest ? " widest" : ""}${veiled ? " veiled" : ""}`}
       aria-label={title}
       onClose={() => onClose?.()}
       onCancel={(event) => !onClose && event.preventDefault()}

@@ -51,11 +51,11 @@ class DeskSlide(Model):
 
 
 class Candidate(Model):
-    """A slide a scan could be of; `score` 0 to 1, `why` says what speaks for it."""
+    """A slide a scan could be of; `why` are words for what speaks for it, `exact` when its code is the one read."""
 
     slide: DeskSlide
-    score: float
-    why: str
+    why: list[str]
+    exact: bool
 
 
 class DeskItem(Model):
@@ -129,7 +129,7 @@ class ExpectedPage(Model):
 
 class Measure(Model):
     name: str
-    value: float
+    value: float | None
     unit: str
     warn: float | None
     fail: float | None
@@ -137,11 +137,15 @@ class Measure(Model):
 
 
 class ScanQuality(Model):
-    """`heatmaps` are the kinds there are pictures of."""
+    """`reasons` are what speaks against the scan: names of measures, or why it could not be judged.
+
+    `heatmaps` are the kinds there are pictures of; without `measured_at` nothing was measured yet.
+    """
 
     scan: int
     series_uid: str
     verdict: Quality
+    reasons: list[str]
     measures: list[Measure]
     heatmaps: list[Literal["focus", "tissue"]]
     stain: str
@@ -152,13 +156,29 @@ class ScanQuality(Model):
 
 
 class Threshold(Model):
-    """From where a measure warns and fails, of a stain and a scanner; "" is any."""
+    """From where a measure warns and fails, of a stain and a scanner; "" is any.
+
+    What is `higher` is better higher. `default` is what counts where nobody said otherwise.
+    """
 
     stain: str
     scanner: str
     measure: str
-    warn: float
-    fail: float
+    warn: float | None
+    fail: float | None
+    unit: str
+    higher: bool
+    default: bool
+
+
+class Limit(Model):
+    """What somebody sets; without `warn` and `fail` what was set before is taken back."""
+
+    stain: str
+    scanner: str
+    measure: str
+    warn: float | None
+    fail: float | None
 
 
 # -- messages --------------------------------------------------------------------------------------------------------
@@ -226,8 +246,11 @@ class MessagePeer(Model):
 
 
 class MessagesState(Model):
+    """`error` is tried again, or waits for a person who repairs it; `dead` waits for a person."""
+
     listening: bool
     port: int | None
     peers: list[MessagePeer]
-    errors: int
+    error: int
+    dead: int
     waiting: int

@@ -1,0 +1,8 @@
+/** To the page of a case. */
+
+import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+
+export function CaseLink({ of, children }: { of: number; children: ReactNode }) {
+  return <Link to={`/cases/${of}` as "/"}>{children}</Link>;
+}
