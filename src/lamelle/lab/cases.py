@@ -4,8 +4,8 @@
 nouns are in orders, the states in states; patients are `patients`', what is written of a case is `reporting`'s.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -16,16 +16,14 @@ from lamelle.archive import within
 from lamelle.audit import ledger
 from lamelle.base import events, ids
 from lamelle.base.db import insert
-from lamelle.base.errors import Conflict, Invalid, NotFound, Unavailable
+from lamelle.base.errors import Conflict, Invalid, NotFound
 from lamelle.lab import patients, priorities, states
 from lamelle.lab.orders import BlockSaid, Identifier, Order, SlideSaid, SpecimenSaid
 from lamelle.lab.records import block, case, patient, report, scan, slide, slide_alias, specimen, technique
-from lamelle.lab.room import Lab
+from lamelle.lab.room import Lab, in_write
 from lamelle.lab.saying import Said
 
 Row = sa.Row[Any]
-T = TypeVar("T")
-
 PREPARED: Final = ("ordered", "cut", "stained", "coverslipped", "to_scan", "read", "archived", "destroyed")
 """What the laboratory may say a slide is: the furthest it said holds, in whichever order it said so."""
 DIGITISED: Final = frozenset({"scanned", "available", "read"})
@@ -37,7 +35,6 @@ DECIDED: Final = "decided"
 """Reason of a scan that a person matched to a cancelled slide: it stays."""
 CANCELLED: Final = "cancelled"
 """Reason of a scan that was matched before its slide was cancelled."""
-TRIES: Final = 5
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------
@@ -91,18 +88,6 @@ def take(lab: Lab, order: Order) -> int:
     if not order.case.value:
         raise Invalid("no_accession", "an order names its case, and this one does not")
     return in_write(lab, lambda conn: _take(conn, lab, order))
-
-
-def in_write(lab: Lab, work: Callable[[sa.Connection], T]) -> T:
-    """Do this in a transaction, again when another writer crossed it."""
-    for attempt in range(TRIES):
-        try:
-            with lab.db.write() as conn:
-                return work(conn)
-        except Unavailable as error:
-            if error.code != "database_conflict" or attempt + 1 == TRIES:
-                raise
-    raise AssertionError
 
 
 def _take(conn: sa.Connection, lab: Lab, order: Order) -> int:
@@ -421,12 +406,15 @@ def opened(lab: Lab, reach: Reach, caller: Caller, case_id: int) -> None:
 
     Raises: NotFound("no_such_case").
     """
-    with lab.db.write() as conn:
+
+    def work(conn: sa.Connection) -> None:
         row = locked(conn, reach, case_id)
         enter(conn, lab, caller, "view", row)
         if row.opened_at is None and decide(caller.actor, Action.REPORT, Resource(row.place), caller.purpose):
             conn.execute(sa.update(case).where(case.c.id == case_id).values(opened_at=lab.clock.now()))
             touch(conn, lab, case_id)
+
+    in_write(lab, work)
 
 
 def enter(conn: sa.Connection, lab: Lab, caller: Caller, action: str, row: Row, **what: Any) -> None:

@@ -23,7 +23,7 @@ from lamelle.base.db import insert
 from lamelle.base.errors import Conflict, Invalid, NotFound
 from lamelle.lab.orders import Identifier, Identity, MergeSaid
 from lamelle.lab.records import case, patient, patient_identifier, patient_merge
-from lamelle.lab.room import Lab
+from lamelle.lab.room import Lab, in_write
 from lamelle.lab.saying import Said
 
 Row = sa.Row[Any]
@@ -84,8 +84,7 @@ def take(conn: sa.Connection, lab: Lab, identity: Identity, said_at: datetime) -
 
 def say(lab: Lab, identity: Identity, said_at: datetime) -> int:
     """The same in a transaction of its own."""
-    with lab.db.write() as conn:
-        return take(conn, lab, identity, said_at)
+    return in_write(lab, lambda conn: take(conn, lab, identity, said_at))
 
 
 def record(conn: sa.Connection, lab: Lab, identity: Identity, said_at: datetime) -> int:
@@ -183,22 +182,24 @@ def merge(lab: Lab, said: MergeSaid, caller: Caller | None = None) -> int:
     Of merges that contradict each other, the wrong way round and back, the one said later holds.
     Raises: Invalid("no_patient_identifier" | "bad_merge").
     """
-    with lab.db.write() as conn:
-        kept = record(conn, lab, said.kept, said.said_at)
-        gone = _held(conn, lab, said.gone).id
-        if kept == gone:
-            raise Invalid("bad_merge", "a patient is not merged into itself")
-        c, now = patient_merge.c, lab.clock.now()
-        same = sa.select(c.id).where(c.gone_id == gone, c.kept_id == kept, c.said_at == said.said_at)
-        known = conn.execute(same).scalar_one_or_none()
-        if known is not None:
-            return int(known)
-        pair: dict[str, Any] = {"gone_id": gone, "kept_id": kept}
-        adding = sa.insert(patient_merge).values(**pair, before="[]", said_at=said.said_at, merged_at=now)
-        number = int(conn.execute(adding.returning(c.id)).scalar_one())
-        moved = _settle(conn, lab, (gone, kept))
-        conn.execute(sa.update(patient_merge).where(c.id == number).values(before=json.dumps({"cases": moved})))
-        _enter(conn, lab, caller, number, gone, kept, moved, undone=False)
+    return in_write(lab, lambda conn: _merge(conn, lab, said, caller))
+
+
+def _merge(conn: sa.Connection, lab: Lab, said: MergeSaid, caller: Caller | None) -> int:
+    kept = record(conn, lab, said.kept, said.said_at)
+    gone = _held(conn, lab, said.gone).id
+    if kept == gone:
+        raise Invalid("bad_merge", "a patient is not merged into itself")
+    c, now = patient_merge.c, lab.clock.now()
+    same = sa.select(c.id).where(c.gone_id == gone, c.kept_id == kept, c.said_at == said.said_at)
+    known = conn.execute(same).scalar_one_or_none()
+    if known is not None:
+        return int(known)
+    values = {"gone_id": gone, "kept_id": kept, "before": "{}", "said_at": said.said_at, "merged_at": now}
+    number = int(conn.execute(sa.insert(patient_merge).values(**values).returning(c.id)).scalar_one())
+    moved = _settle(conn, lab, (gone, kept))
+    conn.execute(sa.update(patient_merge).where(c.id == number).values(before=json.dumps({"cases": moved})))
+    _enter(conn, lab, caller, number, gone, kept, moved, undone=False)
     return number
 
 
@@ -207,7 +208,8 @@ def unmerge(lab: Lab, caller: Caller, merge_id: int) -> None:
 
     Raises: NotFound("no_such_merge"), also when cases lie out of the caller's reach; Conflict("already_undone").
     """
-    with lab.db.write() as conn:
+
+    def work(conn: sa.Connection) -> None:
         c = patient_merge.c
         row = conn.execute(sa.select(patient_merge).where(c.id == merge_id).with_for_update()).one_or_none()
         if row is None or not _reached(conn, caller, row):
@@ -217,6 +219,8 @@ def unmerge(lab: Lab, caller: Caller, merge_id: int) -> None:
         conn.execute(sa.update(patient_merge).where(c.id == merge_id).values(undone_at=lab.clock.now()))
         moved = _settle(conn, lab, (row.gone_id, row.kept_id))
         _enter(conn, lab, caller, merge_id, row.gone_id, row.kept_id, moved, undone=True)
+
+    in_write(lab, work)
 
 
 def merges(conn: sa.Connection, patient_id: int) -> list[Row]:

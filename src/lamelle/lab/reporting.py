@@ -15,7 +15,7 @@ from lamelle.base.errors import Conflict, Denied, Invalid, NotFound
 from lamelle.lab import cases, states
 from lamelle.lab.orders import ReportSaid
 from lamelle.lab.records import report
-from lamelle.lab.room import Lab
+from lamelle.lab.room import Lab, in_write
 
 Row = sa.Row[Any]
 
@@ -63,7 +63,7 @@ def write(lab: Lab, reach: Reach, caller: Caller, case_id: int, text: str, seen:
         cases.touch(conn, lab, case_id)
         return version
 
-    return cases.in_write(lab, work)
+    return in_write(lab, work)
 
 
 def finish(
@@ -101,7 +101,7 @@ def finish(
         cases.enter(conn, lab, caller, action, row, detail={"version": version, "state": state})
         _told(conn, lab, case_id, mine.id if state == "final" else None)
 
-    cases.in_write(lab, work)
+    in_write(lab, work)
 
 
 # -- the laboratory information system's ------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ def take(lab: Lab, said: ReportSaid) -> int:
             _told(conn, lab, row.id, signed)
         return int(row.id)
 
-    return cases.in_write(lab, work)
+    return in_write(lab, work)
 
 
 def _take(conn: sa.Connection, case_id: int, said: ReportSaid) -> tuple[bool, int | None]:

@@ -12,7 +12,7 @@ from lamelle.base import events, ids
 from lamelle.base.errors import Conflict, Invalid, NotFound
 from lamelle.lab import cases, states
 from lamelle.lab.records import block, slide, technique
-from lamelle.lab.room import Lab
+from lamelle.lab.room import Lab, in_write
 
 Row = sa.Row[Any]
 
@@ -53,7 +53,7 @@ def ask(
         _tell(conn, lab, case_id, number)
         return number
 
-    return cases.in_write(lab, work)
+    return in_write(lab, work)
 
 
 def cancel(lab: Lab, reach: Reach, caller: Caller, technique_id: int) -> None:
@@ -70,7 +70,7 @@ def cancel(lab: Lab, reach: Reach, caller: Caller, technique_id: int) -> None:
         cases.enter(conn, lab, caller, "report", row, detail={"technique": technique_id, "cancelled": True})
         _tell(conn, lab, row.id, technique_id)
 
-    cases.in_write(lab, work)
+    in_write(lab, work)
 
 
 def answered(lab: Lab, identifier: str, state: str, filler: str = "", reason: str = "") -> None:
@@ -100,7 +100,7 @@ def answered(lab: Lab, identifier: str, state: str, filler: str = "", reason: st
             _set(conn, lab, asked.id, state=after[0], filler=after[1], reason=after[2])
             cases.touch(conn, lab, asked.case_id)
 
-    cases.in_write(lab, work)
+    in_write(lab, work)
 
 
 def of(conn: sa.Connection, case_id: int) -> list[Row]:
