@@ -16,12 +16,15 @@ from lamelle.doors.guard.rules import (
     OPEN,
     OPERATE,
     PREVIEW,
+    READ,
+    REPORT,
     RETRIEVE,
     SAVE,
     SEARCH,
     SHARE,
     SIGNED_IN,
     STORE,
+    VALIDATE,
     VIEW,
     Rule,
 )
@@ -123,6 +126,16 @@ PAGES: Final[Mapping[str, Rule]] = {
     "POST /api/emergency": BREAK_GLASS,
     "GET /api/emergencies": AUDIT,
     "POST /api/emergencies/{number}/review": AUDIT,
+    # The laboratory: lists enter themselves once in a while, and searches always.
+    "GET /api/worklists": READ,
+    "GET /api/cases": READ,
+    "GET /api/views": READ,
+    "POST /api/views": READ,
+    "DELETE /api/views/{number}": READ,
+    "GET /api/priorities": READ,
+    "PUT /api/priorities": VALIDATE,
+    "GET /api/specialties": READ,
+    "PUT /api/specialties": REPORT,
 }
 
 

@@ -76,6 +76,11 @@ def laboratory(settings: Settings) -> Iterator[Lab]:
         archive.close()
 
 
+def lab_of(archive: Archive, settings: Settings) -> Lab:
+    """The laboratory on an archive that is open."""
+    return Lab(archive.db, archive.clock, settings.lab)
+
+
 def access_of(archive: Archive, settings: Settings) -> Access:
     """Who people are and how they prove it."""
     return Access.open(archive.db, archive.clock, settings.access)
@@ -178,7 +183,7 @@ def all_routes(archive: Archive, access: Access, settings: Settings) -> list[Bas
         Route("/health", health.endpoint(archive, settings.dimse.processes), methods=["GET"]),
         Route("/metrics", metrics.endpoint(archive), methods=["GET"]),
         dicomweb.mount(archive, settings.dicomweb),
-        Mount("/api", app=api(archive, access, settings.web, audit(archive, settings))),
+        Mount("/api", app=api(archive, access, settings.web, audit(archive, settings), lab_of(archive, settings))),
         Mount("/", app=pages(opening(archive, settings.web))),
     ]
 

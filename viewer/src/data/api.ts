@@ -546,10 +546,21 @@ export type PriorityReason = {
 };
 
 export type PriorityRule = {
-  place: number;
   field: "urgency" | "frozen" | "specialty" | "department" | "requester" | "adicap";
   value: string;
   hours: number;
+  place: number;
+};
+
+export type PriorityRuleNew = {
+  field: "urgency" | "frozen" | "specialty" | "department" | "requester" | "adicap";
+  value: string;
+  hours: number;
+};
+
+export type PriorityRules = {
+  place: number;
+  rules: PriorityRuleNew[];
 };
 
 export type Problem = {
@@ -844,6 +855,11 @@ export type Someone = {
 export type Specialties = {
   id: number;
   name: string;
+  specialties: string[];
+};
+
+export type SpecialtiesNew = {
+  id: number;
   specialties: string[];
 };
 

@@ -49,3 +49,10 @@ ADMINISTER: Final = Rule(Action.ADMINISTER)
 METRICS: Final = Rule(Action.OPERATE, machines=True)
 SHARE: Final = Rule(Action.SHARE)
 BREAK_GLASS: Final = Rule(Action.BREAK_GLASS)
+SCHEDULE: Final = Rule(Action.SCHEDULE)
+"""What moves the laboratory's work on enters itself, in the transaction that does it."""
+REPORT: Final = Rule(Action.REPORT)
+VALIDATE: Final = Rule(Action.VALIDATE)
+READ: Final = Rule(Action.READ)
+"""What is read of a case is entered by who reads it: there is no study in its path."""
+FIND: Final = Rule(Action.READ, "search")

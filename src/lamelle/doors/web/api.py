@@ -35,9 +35,11 @@ from lamelle.doors.web import (
     studies,
     tiles,
     users,
+    worklists,
 )
 from lamelle.doors.web.models import Model, Problem
 from lamelle.doors.web.settings import WebSettings
+from lamelle.lab.room import Lab
 
 TITLE = "Lamelle pages"
 PROBLEM = "application/problem+json"
@@ -56,8 +58,15 @@ class Described(FastAPI):
         return described
 
 
-def api(archive: Archive, access: Access, settings: WebSettings = DEFAULTS, ledger: Audit | None = None) -> FastAPI:
+def api(
+    archive: Archive,
+    access: Access,
+    settings: WebSettings = DEFAULTS,
+    ledger: Audit | None = None,
+    laboratory: Lab | None = None,
+) -> FastAPI:
     """The application to mount at /api."""
+    lab = cast(Lab, laboratory)
     app = Described(
         title=TITLE,
         version="1",
@@ -78,6 +87,7 @@ def api(archive: Archive, access: Access, settings: WebSettings = DEFAULTS, ledg
     include(app, roles.router())
     include(app, emergency.router(archive, access))
     include(app, audit.router(cast(Audit, ledger)))
+    include(app, worklists.router(lab))
     app.router.routes.append(Route(tiles.TEMPLATE, tiles.endpoint(archive), methods=["GET"]))
     app.add_exception_handler(LamelleError, http.answer_error)
     app.add_exception_handler(RequestValidationError, _invalid)

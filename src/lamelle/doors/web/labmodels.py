@@ -151,13 +151,25 @@ class Proposal(Model):
     fits: bool
 
 
-class PriorityRule(Model):
-    """Cases of a place whose `field` is `value` come as if they had waited `hours` longer."""
+class PriorityRuleNew(Model):
+    """Cases whose `field` is `value` come as if they had waited `hours` longer; of `frozen` the value is yes."""
 
-    place: int
     field: Literal["urgency", "frozen", "specialty", "department", "requester", "adicap"]
     value: str
     hours: int
+
+
+class PriorityRule(PriorityRuleNew):
+    """A rule of a place."""
+
+    place: int
+
+
+class PriorityRules(Model):
+    """All rules of one place; they replace those it has. Without any, those of the place it is in hold."""
+
+    place: int
+    rules: list[PriorityRuleNew]
 
 
 class Specialties(Model):
@@ -165,6 +177,13 @@ class Specialties(Model):
 
     id: int
     name: str
+    specialties: list[str]
+
+
+class SpecialtiesNew(Model):
+    """What somebody reads from now on; nothing: everything."""
+
+    id: int
     specialties: list[str]
 
 

@@ -14,7 +14,7 @@ INDEXES = (
     ),
     (
         "ix_pathology_case_done ON pathology_case"
-        " (place, validated_at, id, specialty, department, urgency, assigned_to)",
+        " (place, validated_at, id, state, specialty, department, urgency, assigned_to)",
         "state = 'validated'",
     ),
     (
