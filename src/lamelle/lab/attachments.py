@@ -1,0 +1,124 @@
+"""Papers of a case: the request form, macroscopy sheets and photographs, kept in the archive as DICOM of its study.
+
+What such an instance looks like is `dicom.documents`'; here is whose it is.
+"""
+
+import hashlib
+import re
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from lamelle.access.model import WHOLE, Caller, Reach
+from lamelle.archive.model import Origin
+from lamelle.archive.store import Archive
+from lamelle.base.db import insert
+from lamelle.base.errors import Invalid, NotFound, TooLarge, Unavailable
+from lamelle.base.ids import uid_from
+from lamelle.dicom import documents
+from lamelle.dicom.documents import About
+from lamelle.lab import cases
+from lamelle.lab.records import attachment, patient
+from lamelle.lab.room import Lab, in_write
+
+Row = sa.Row[Any]
+
+KINDS: Final = ("request", "macroscopy", "photograph", "other")
+"""request: the form that came with the specimen; macroscopy: the sheet of who cut it up."""
+_DAY = re.compile(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
+LIMIT: Final = 64 << 20
+"""Bytes of one document: a hundred scanned pages."""
+
+
+def add(
+    lab: Lab,
+    archive: Archive,
+    reach: Reach,
+    caller: Caller,
+    case_id: int,
+    kind: str,
+    title: str,
+    media_type: str,
+    data: bytes,
+) -> int:
+    """Keep a document of a case, durably; its number, the same when the same bytes come again.
+
+    Raises: NotFound("no_such_case"); Invalid("bad_attachment" | "bad_document"); Unsupported("unsupported_document");
+    TooLarge("attachment_too_large"); Unavailable("attachment_not_kept").
+    """
+    if kind not in KINDS:
+        raise Invalid("bad_attachment", f"an attachment is one of: {', '.join(KINDS)}")
+    if len(data) > LIMIT:
+        raise TooLarge("attachment_too_large", f"a document may have {LIMIT} bytes")
+    with lab.db.read() as conn:
+        row = cases.one(conn, reach, case_id)
+        about = _about(conn, lab, row, title.strip() or kind, data)
+    file = documents.instance(media_type, data, about)
+    if not _is_kept(archive, about):
+        _keep(archive, row.place, file)
+    values = {"case_id": case_id, "kind": kind, "title": about.title, "media_type": media_type}
+    values |= {"study_uid": about.study_uid, "series_uid": about.series_uid, "sop_uid": about.sop_uid}
+    values |= {"added_by": caller.actor.name or caller.actor.login, "added_at": about.made_at}
+
+    def work(conn: sa.Connection) -> int:
+        here = cases.locked(conn, reach, case_id)
+        if conn.execute(insert(conn, attachment).values(**values).on_conflict_do_nothing()).rowcount:
+            cases.enter(conn, lab, caller, "store", here, detail={"attachment": about.sop_uid})
+            cases.touch(conn, lab, case_id)
+        named = sa.select(attachment.c.id).where(attachment.c.sop_uid == about.sop_uid)
+        return int(conn.execute(named).scalar_one())
+
+    return in_write(lab, work)
+
+
+def of(conn: sa.Connection, case_id: int) -> list[Row]:
+    """The attachments of a case, as they came."""
+    mine = sa.select(attachment).where(attachment.c.case_id == case_id)
+    return list(conn.execute(mine.order_by(attachment.c.added_at, attachment.c.id)))
+
+
+def content(lab: Lab, archive: Archive, reach: Reach, case_id: int, attachment_id: int) -> tuple[str, bytes]:
+    """(media type, bytes) of a document, as it was given. Raises: NotFound("no_such_case" | "no_such_attachment")."""
+    with lab.db.read() as conn:
+        cases.one(conn, reach, case_id)
+        named = sa.select(attachment).where(attachment.c.id == attachment_id, attachment.c.case_id == case_id)
+        row = conn.execute(named).one_or_none()
+    if row is None:
+        raise NotFound("no_such_attachment", "the case has no such attachment")
+    names = row.study_uid, row.series_uid, row.sop_uid
+    if row.media_type == documents.JPEG:
+        return documents.JPEG, archive.retrieve.opened(WHOLE, *names).frame(1)
+    (ref,) = archive.retrieve.instances(WHOLE, *names)
+    return documents.PDF, documents.pdf_of(b"".join(archive.retrieve.stream(ref)))
+
+
+def _about(conn: sa.Connection, lab: Lab, row: Row, title: str, data: bytes) -> About:
+    """One series a document: its names follow from the case and the bytes."""
+    who = conn.execute(sa.select(patient).where(patient.c.id == row.patient_id)).first()
+    names: dict[str, str] = {}
+    if who is not None:
+        names = {"patient_id": who.identifier, "issuer": who.issuer, "sex": who.sex}
+        names["name"] = f"{who.family}^{who.given}".rstrip("^").replace("\\", " ")
+        names["birth_date"] = who.birth_date if _DAY.fullmatch(who.birth_date) else ""
+    print_ = hashlib.sha256(data).digest()
+    series, sop = (uid_from("attachment", level, row.study_uid, print_) for level in ("series", "instance"))
+    count = conn.execute(sa.select(sa.func.count()).where(attachment.c.case_id == row.id)).scalar_one()
+    about = {"number": 9000 + count, "accession": row.accession, **names}
+    return About(row.study_uid, series, sop, title[: documents.LONG], lab.clock.now(), **about)
+
+
+def _is_kept(archive: Archive, about: About) -> bool:
+    """Whether the archive has it, also from an earlier try that got no further."""
+    try:
+        return bool(archive.retrieve.instances(WHOLE, about.study_uid, about.series_uid, about.sop_uid))
+    except NotFound:
+        return False
+
+
+def _keep(archive: Archive, place: int, file: bytes) -> None:
+    with archive.ingest.receive(Origin("attachment", place=place)) as reception:
+        reception.write(file)
+        reception.close()
+        (outcome,) = archive.ingest.commit([reception])
+    if outcome.status == "refused":
+        raise Unavailable("attachment_not_kept", f"the archive did not take the document ({outcome.code})")
