@@ -409,7 +409,7 @@ def opened(lab: Lab, reach: Reach, caller: Caller, case_id: int) -> None:
 
     def work(conn: sa.Connection) -> None:
         row = locked(conn, reach, case_id)
-        enter(conn, lab, caller, "view", row)
+        enter(conn, lab, caller, "read", row)
         if row.opened_at is None and decide(caller.actor, Action.REPORT, Resource(row.place), caller.purpose):
             conn.execute(sa.update(case).where(case.c.id == case_id).values(opened_at=lab.clock.now()))
             touch(conn, lab, case_id)
