@@ -199,7 +199,7 @@ scan = sa.Table(
     sa.Column("current", sa.Boolean, nullable=False, server_default=sa.false()),
     _word("barcode", index=True),
     _word("label_text"),
-    _word("said_container"),
+    _word("said_container", index=True),
     _word("scanner"),
     sa.Column("scanned_at", Instant),
     sa.Column("arrived_at", Instant, nullable=False),
@@ -207,8 +207,9 @@ scan = sa.Table(
     sa.Column("quality", Word, nullable=False, server_default=""),
     sa.Column("updated_at", Instant, nullable=False),
 )
-"""One series of a slide, matched or not. `barcode` what was read from the label image, `said_container` what the DICOM
-says; `reason` why it waits on the desk; `quality` "" | pass | warn | fail; of a slide one scan is `current`."""
+"""One series of a slide, matched or not. `barcode` what was read from the label image (several codes as `\\a\\b\\`),
+`said_container` what the DICOM says, both by the rule of the place; `reason` why it waits on the desk; `quality` "" |
+pass | warn | fail; of a slide one scan is `current`."""
 sa.Index("ix_scan_desk", scan.c.place, scan.c.state, scan.c.arrived_at)
 
 scanner = sa.Table(

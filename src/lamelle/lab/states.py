@@ -67,16 +67,16 @@ BLOCK: Final = _table(
 SCAN: Final = _table(
     """
     arrived: matched unmatched duplicate unexpected
-    unmatched: matched ignored
-    duplicate: matched ignored
-    unexpected: matched ignored
+    unmatched: matched duplicate unexpected rejected ignored
+    duplicate: matched unmatched unexpected rejected ignored
+    unexpected: matched unmatched duplicate rejected ignored
     matched: unmatched duplicate unexpected rejected ignored
-    rejected: matched
-    ignored: unmatched duplicate unexpected matched
+    rejected: matched unmatched duplicate unexpected
+    ignored: unmatched duplicate unexpected matched rejected
     """
 )
 """unmatched: no slide by what its label says, or nothing can be read; duplicate: another scan has the same barcode;
-unexpected: its slide was cancelled, or has a scan that is good."""
+unexpected: its slide was cancelled, or has a scan that is good. One becomes the other when an order says more."""
 
 TECHNIQUE: Final = _table(
     """

@@ -46,6 +46,7 @@ from lamelle.doors.web.api import api
 from lamelle.doors.web.opening import opening
 from lamelle.doors.web.pages import pages
 from lamelle.doors.web.tiles import TilesFastPath
+from lamelle.lab import scanning
 from lamelle.lab.room import Lab
 from lamelle.ops import health, metrics, signals
 from lamelle.ops.config import Settings
@@ -363,10 +364,13 @@ def handlers(archive: Archive, settings: Settings) -> dict[str, jobs.Handler]:
     def purge(payload: Mapping[str, Any]) -> None:
         lifecycle.purge(archive.db, archive.blobs, archive.clock, grace_s=float(payload["grace_s"]))
 
+    lab = Lab(archive.db, archive.clock, settings.lab)
     return {
         "thumbnail": partial(thumbnails.make, archive),
         lifecycle.PURGE: purge,
         notifying.SETTLE: partial(notifying.settle, node_of(archive, settings)),
+        scanning.SCAN: partial(scanning.scanned, lab, archive),
+        scanning.EXPECT: partial(scanning.expected_again, lab),
     }
 
 
@@ -374,9 +378,13 @@ def subscriptions(settings: Settings) -> events.Subscriptions:
     """Event to what follows it; nobody waits for a study to rest unless somebody is to be told."""
     from lamelle.doors.dimse import notifying
 
-    if not notifying.listeners(settings.dimse):
-        return {}
-    return {"InstanceStored": (events.Follow(notifying.SETTLE, ("study_uid",), settings.lab.settle_s),)}
+    stored = [events.Follow(scanning.SCAN, ("study_uid", "series_uid"), settings.lab.scan_settle_s)]
+    if notifying.listeners(settings.dimse):
+        stored.append(events.Follow(notifying.SETTLE, ("study_uid",), settings.lab.settle_s))
+    return {
+        "InstanceStored": stored,
+        "SlideExpected": (events.Follow(scanning.EXPECT, ("slide",)),),
+    }
 
 
 def relay(archive: Archive, subscribed: events.Subscriptions, poll_s: float, stop: threading.Event) -> None:

@@ -132,5 +132,6 @@ def test_in_the_end_it_lies_with_the_dead(archive: Archive, clock: SetClock, pee
 
 
 def test_nobody_waits_when_nobody_listens() -> None:
-    assert wiring.subscriptions(config.Settings()) == {}
-    assert wiring.subscriptions(config.Settings(dimse=DimseSettings(peers=OTHERS))) == {}
+    for settings in (config.Settings(), config.Settings(dimse=DimseSettings(peers=OTHERS))):
+        followed = wiring.subscriptions(settings)["InstanceStored"]
+        assert notifying.SETTLE not in [follow.kind for follow in followed if isinstance(follow, events.Follow)]

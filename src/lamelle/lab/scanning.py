@@ -1,0 +1,207 @@
+"""Scans as they arrive: what a series of slide images says of itself and of its label, kept and matched.
+
+Reading a label is `barcodes`', which slide it names is `matching`'s, what nobody can tell is for the desk.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from pydicom import Dataset
+
+from lamelle.access import places
+from lamelle.access.model import WHOLE, Reach
+from lamelle.archive import facts, thumbnails, within
+from lamelle.archive.catalogue import series, study
+from lamelle.archive.model import InstanceRef
+from lamelle.archive.store import Archive
+from lamelle.base import events, jobs, telemetry
+from lamelle.base.db import insert
+from lamelle.base.errors import LamelleError, NotFound
+from lamelle.base.telemetry import Counter
+from lamelle.lab import barcodes, candidates, feeding, fleet, matching
+from lamelle.lab.records import case, scan, slide
+from lamelle.lab.room import Lab, in_write
+from lamelle.lab.settings import CodeRule
+
+Row = sa.Row[Any]
+
+SCAN, EXPECT = "scan", "expect"
+"""Kinds of job: look at a series that arrived; look whether a slide's scan waits."""
+LABELS_READ = Counter("lamelle_labels_total", "Labels of slides that were looked at, by what was read.", ("read",))
+OF_SCANNER: Final = ("StationName", "DeviceSerialNumber", "Manufacturer", "ManufacturerModelName")
+MOMENT: Final = re.compile(r"(\d{14})(\.\d{1,6})?([+-]\d{4})?")
+
+
+# -- jobs ------------------------------------------------------------------------------------------------------------
+
+
+def scanned(lab: Lab, archive: Archive, payload: Mapping[str, Any]) -> None:
+    """Job: once a series rests, make or renew its scan and match it; of what is no slide nothing is made."""
+    study_uid, series_uid = str(payload["study_uid"]), str(payload["series_uid"])
+    with archive.db.read() as conn:
+        row = conn.execute(_series(study_uid, series_uid)).first()
+    if row is None:
+        return
+    rests = row.updated_at + timedelta(seconds=lab.settings.scan_settle_s)
+    if rests > lab.clock.now():
+        with lab.db.write() as conn:
+            key = f"{SCAN}:{study_uid}:{series_uid}"
+            jobs.enqueue(conn, SCAN, payload, key=key, run_at=rests, clock=lab.clock)
+        return
+    take(lab, archive, study_uid, series_uid)
+
+
+def expected_again(lab: Lab, payload: Mapping[str, Any]) -> None:
+    """Job: a slide is new, or something else is known of it."""
+    slide_id = int(payload["slide"])
+    match_waiting(lab, slide_id)
+    feeding.renew(lab, slide_id)
+
+
+def again(lab: Lab, archive: Archive, *, unmatched_only: bool = True) -> int:
+    """Have every slide series looked at that has no scan, or none that is matched, or all of them; how many."""
+    slides = sa.select(study.c.uid, series.c.uid).join(series, series.c.study_id == study.c.id)
+    slides = slides.where(series.c.modality == "SM")
+    if unmatched_only:
+        done = sa.select(scan.c.series_uid).where(scan.c.state.in_(("matched", "rejected", "ignored")))
+        slides = slides.where(series.c.uid.not_in(done))
+    with lab.db.write() as conn:
+        found = conn.execute(slides.order_by(series.c.id)).all()
+        for study_uid, series_uid in found:
+            named = {"study_uid": study_uid, "series_uid": series_uid}
+            jobs.enqueue(conn, SCAN, named, key=f"{SCAN}:{study_uid}:{series_uid}", clock=lab.clock)
+    return len(found)
+
+
+# -- a series becomes a scan -----------------------------------------------------------------------------------------
+
+
+def take(lab: Lab, archive: Archive, study_uid: str, series_uid: str) -> int | None:
+    """Look at a series now, and match what is seen; the number of its scan, None when it holds no slide."""
+    try:
+        refs = archive.retrieve.instances(WHOLE, study_uid, series_uid)
+    except NotFound:
+        return None
+    refs = [ref for ref in refs if thumbnails.is_slide(ref)]
+    if not refs:
+        return None
+    with archive.db.read() as conn:
+        row = conn.execute(_series(study_uid, series_uid)).one()
+        by = matching.rule(lab, places.tree(conn), row.place)
+    head = thumbnails.header(archive, min(refs, key=lambda ref: ref.size))
+    read = _label(archive, refs, by)
+    return in_write(lab, lambda conn: _kept(conn, lab, row, _facts(row, head, read, by), head))
+
+
+def _series(study_uid: str, series_uid: str) -> sa.Select[Any]:
+    columns = (series, study.c.place, study.c.uid.label("study_uid"))
+    joined = sa.select(*columns).join(study, study.c.id == series.c.study_id)
+    return joined.where(study.c.uid == study_uid, series.c.uid == series_uid)
+
+
+def _kept(conn: sa.Connection, lab: Lab, row: Row, found: dict[str, Any], head: Dataset) -> int:
+    """Keep the scan, tell that it arrived, match it."""
+    matching.alone(conn)
+    now = lab.clock.now()
+    said = (
+        _text(head, name) for name in ("StationName", "DeviceSerialNumber", "Manufacturer", "ManufacturerModelName")
+    )
+    values = found | {"scanner": fleet.seen(conn, lab, row.place, *said), "place": row.place, "updated_at": now}
+    adding = insert(conn, scan).values(**values, series_uid=row.uid, study_uid=row.study_uid, arrived_at=now)
+    adding = adding.on_conflict_do_update(index_elements=["series_uid"], set_={**values, "study_uid": row.study_uid})
+    number = int(conn.execute(adding.returning(scan.c.id)).scalar_one())
+    matching.settle(conn, lab, [number])
+    events.record(conn, "ScanArrived", {"scan": number}, clock=lab.clock)
+    return number
+
+
+def _facts(row: Row, head: Dataset, read: Sequence[str], by: CodeRule) -> dict[str, Any]:
+    """What its label and its DICOM say it is of, and when it was made.
+
+    A Barcode Value stands for a label that we cannot read; where it says otherwise than we read, it contradicts.
+    """
+    said, container = by.code(_text(head, "BarcodeValue")), by.code(row.container_id)
+    if said and not read:
+        read = [said]
+    elif said and said not in read:
+        container = said
+    return {
+        "barcode": read[0] if len(read) == 1 else facts.many(sorted(read)),
+        "label_text": _text(head, "LabelText"),
+        "said_container": container,
+        "scanned_at": scanned_at(head),
+    }
+
+
+def scanned_at(head: Dataset) -> datetime | None:
+    """Acquisition DateTime; without an offset it is taken for UTC unless the dataset names one."""
+    found = MOMENT.match(_text(head, "AcquisitionDateTime"))
+    if found is None:
+        return None
+    offset = found[3] or _text(head, "TimezoneOffsetFromUTC") or "+0000"
+    try:
+        return datetime.strptime(f"{found[1]}{offset}", "%Y%m%d%H%M%S%z").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _text(head: Dataset, name: str) -> str:
+    return facts.value_text(str(head.get(name) or ""))
+
+
+def _label(archive: Archive, refs: Sequence[InstanceRef], by: CodeRule) -> list[str]:
+    """The codes that are read from the label, or from the overview when there is no label."""
+    for picture in _pictures(archive, refs):
+        found = barcodes.read(picture, by.code).codes
+        LABELS_READ.add(1, "code" if found else "nothing")
+        if found:
+            return list(found)
+    return []
+
+
+def _pictures(archive: Archive, refs: Sequence[InstanceRef]) -> Iterator[Any]:
+    """Pictures of the label: LABEL images, then OVERVIEW images, which show it smaller."""
+    for flavor in ("LABEL", "OVERVIEW"):
+        for ref in refs:
+            if thumbnails.flavor(ref) == flavor:
+                try:
+                    yield thumbnails.whole(archive, ref, 2 * barcodes.LONG_SIDE, thumbnails.TILES_LIMIT)
+                except LamelleError as error:
+                    telemetry.log("label.not_decoded", level="warning", code=error.code)
+
+
+# -- what is expected ------------------------------------------------------------------------------------------------
+
+
+def match_waiting(lab: Lab, slide_id: int) -> None:
+    """See which scans are of a slide that is new, or of which something else is known."""
+
+    def settle(conn: sa.Connection) -> None:
+        matching.alone(conn)
+        matching.settle(conn, lab, [row.id for row in matching.relatives(conn, slide_id)])
+
+    in_write(lab, settle)
+
+
+def graded(conn: sa.Connection, lab: Lab, scan_id: int) -> None:
+    """Let the slide and its case follow what quality control found, in the transaction that keeps it."""
+    slide_id = conn.execute(sa.select(scan.c.slide_id).where(scan.c.id == scan_id)).scalar()
+    matching.touch(conn, lab, set() if slide_id is None else {slide_id})
+
+
+def expected(conn: sa.Connection, reach: Reach, day: str) -> list[Row]:
+    """The slides that are due on a day (YYYYMMDD), those of earlier days that are not there yet, and those without one.
+
+    Rows as `candidates.slides` with the case's `urgency`, how many `scans` it has, and whether it is `overdue`.
+    """
+    waited = slide.c.state.in_(matching.WAITED_FOR)
+    late = sa.and_(waited, slide.c.due_on < day)
+    overdue = sa.and_(late, slide.c.due_on != "").label("overdue")
+    scans = sa.select(sa.func.count()).where(scan.c.slide_id == slide.c.id).scalar_subquery().label("scans")
+    query = candidates.slides().add_columns(case.c.urgency, scans, overdue)
+    query = query.where(*within.placed(reach, slide.c.place))
+    query = query.where(slide.c.state != "cancelled", sa.or_(slide.c.due_on == day, late))
+    return list(conn.execute(query.order_by(slide.c.due_on, case.c.accession, slide.c.identifier)).all())
