@@ -62,6 +62,13 @@ def found(conn: sa.Connection, reach: Reach, accession: str, issuer: str = "") -
     return rows[0]
 
 
+def of_series(conn: sa.Connection, reach: Reach, series_uid: str) -> int | None:
+    """The case whose slide a series shows, if it is matched to one."""
+    shown = sa.select(case.c.id).join(slide, slide.c.case_id == case.c.id).join(scan, scan.c.slide_id == slide.c.id)
+    mine = shown.where(scan.c.series_uid == series_uid, *within.placed(reach, case.c.place))
+    return conn.execute(mine).scalar_one_or_none()
+
+
 def locked(conn: sa.Connection, reach: Reach, case_id: int) -> Row:
     """The same, for who writes: nobody else writes of this case until the transaction ends."""
     conn.execute(sa.select(case.c.id).where(case.c.id == case_id).with_for_update())

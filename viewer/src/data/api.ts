@@ -802,6 +802,7 @@ export type SignedOut = {
 export type Slide = {
   uid: string;
   study_uid: string;
+  case?: number | null;
   slides_in_study: number;
   version: string;
   pyramids: PyramidModel[];

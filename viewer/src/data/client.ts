@@ -32,8 +32,16 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
 }
 
 export async function send<T = void>(method: "POST" | "PUT" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<T> {
-  const headers = { "content-type": "application/json", "x-lamelle": proof };
-  const answer = await answered(path, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
+  return changed<T>(path, { method, headers: { "content-type": "application/json" }, body: body === undefined ? null : JSON.stringify(body) });
+}
+
+/** Sends a file as it is. */
+export async function upload<T>(path: string, file: File): Promise<T> {
+  return changed<T>(path, { method: "POST", headers: { "content-type": file.type || "application/octet-stream" }, body: file });
+}
+
+async function changed<T>(path: string, init: RequestInit): Promise<T> {
+  const answer = await answered(path, { ...init, headers: { ...init.headers, "x-lamelle": proof } });
   const text = await answer.text();
   return (text ? JSON.parse(text) : undefined) as T;
 }

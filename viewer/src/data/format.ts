@@ -68,3 +68,31 @@ export function measureText(value: number | null, unit: string, language: string
   if (unit === "share") return `${numberText(100 * value, language, 1)} %`;
   return [numberText(value, language, 2), unit].filter(Boolean).join(" ");
 }
+
+const UNITS = [
+  { unit: "day", seconds: 86_400, from: 172_800 },
+  { unit: "hour", seconds: 3_600, from: 7_200 },
+  { unit: "minute", seconds: 60, from: 0 },
+];
+
+/** How long ago, in one unit: "12 min", "3 h", "2 j". */
+export function sinceText(iso: string | null, now: number, language: string): string {
+  if (!iso) return "";
+  const past = Math.max(0, (now - Date.parse(iso)) / 1000);
+  const { unit, seconds } = UNITS.find(({ from }) => past >= from)!;
+  return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short" }).format(Math.floor(past / seconds));
+}
+
+/** A running clock: "04:07", "1:12:30". */
+export function clockText(seconds: number): string {
+  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, Math.floor(seconds) % 60];
+  return parts
+    .slice(parts[0] ? 0 : 1)
+    .map((part, index) => String(part).padStart(index || !parts[0] ? 2 : 1, "0"))
+    .join(":");
+}
+
+/** A matricule INS as it is read aloud: "2 55 06 99 048 123 22". */
+export function insText(ins: string): string {
+  return ins.replace(/^(.)(..)(..)(..)(...)(...)(..)$/, "$1 $2 $3 $4 $5 $6 $7");
+}

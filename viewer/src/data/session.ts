@@ -1,7 +1,7 @@
 /** Who is signed in, for which purpose, and what they may do. */
 
 import { queryOptions, useQuery } from "@tanstack/react-query";
-import type { Action, Purpose, Session, SignedOut } from "./api";
+import type { Action, Purpose, Role, Session, SignedOut } from "./api";
 import { get, prove, send, whenSignedOut } from "./client";
 import { queryClient } from "./queries";
 
@@ -25,6 +25,13 @@ export function useSession(): Session | undefined {
 export const isIn = (session: Session | undefined) => Boolean(session && (session.signed_in || !session.required));
 
 export const may = (session: Session | undefined, action: Action) => Boolean(session?.actions.includes(action));
+
+/** Where somebody begins: who reads at the cases, who scans at the desk, others at the studies. */
+export function homeOf(session: Session): "/cases" | "/desk" | "/studies" {
+  const is = (...wanted: Role[]) => session.required && session.roles.some(({ role }) => wanted.includes(role));
+  if (is("pathologist", "resident") && may(session, "read")) return "/cases";
+  return is("technician") && may(session, "schedule") ? "/desk" : "/studies";
+}
 
 export const signIn = (login: string, password: string) => step("", { login, password });
 export const secondFactor = (code: string) => step("/second", { code });

@@ -10,6 +10,7 @@ import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { emergenciesQuery } from "../data/ledger";
+import { useLive } from "../data/live";
 import { recall, remember, type Theme } from "../data/preferences";
 import { may, useSession } from "../data/session";
 import { Appearance } from "../tools/Appearance";
@@ -50,6 +51,7 @@ function Waiting() {
 export function Lists() {
   const { t } = useTranslation();
   const session = useSession();
+  useLive();
   const path = useRouterState({ select: (state) => state.location.pathname });
   const [scheme, setScheme] = useState<Theme>(recall("theme", "dark") as Theme);
   const switchTheme = (wanted: Theme) => {
@@ -70,9 +72,16 @@ export function Lists() {
           </Link>
           <nav>
             {(may(session, "view") || (session?.purposes.length ?? 2) > 1) && (
-              <Link to="/" activeOptions={{ exact: true, includeSearch: false }}>
-                {t("nav.studies")}
-              </Link>
+              <>
+                {may(session, "read") && (
+                  <Link to="/cases" activeOptions={{ includeSearch: false }}>
+                    {t("nav.cases")}
+                  </Link>
+                )}
+                <Link to="/studies" activeOptions={{ includeSearch: false }}>
+                  {t("nav.studies")}
+                </Link>
+              </>
             )}
             {(may(session, "schedule") || may(session, "operate")) && (
               <Link to={may(session, "schedule") ? "/desk" : "/flow"} {...(LABORATORY.some((one) => path.startsWith(one)) && { "aria-current": "page" })}>

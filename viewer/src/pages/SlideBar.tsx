@@ -3,16 +3,16 @@
 import { Link } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
-import type { Slide, Study } from "../data/api";
-import { dateText } from "../data/format";
+import type { Case, Slide, Study } from "../data/api";
+import { ageAt, dateText, today } from "../data/format";
 import type { Open, PanelName } from "../data/preferences";
 import { stainName } from "../data/stain";
 import { Icon } from "../tools/icons";
 import { Tool } from "../tools/Tool";
 
-type Props = { slide: Slide; study: Study | undefined; open: Open; shared: boolean; onToggle: (name: PanelName) => void; onHelp: () => void; onShare: () => void };
+type Props = { slide: Slide; study: Study | undefined; found: Case | undefined; several: boolean; open: Open; shared: boolean; onToggle: (name: PanelName) => void; onHelp: () => void; onShare: () => void };
 
-export function SlideBar({ slide, study, open, shared, onToggle, onHelp, onShare }: Props) {
+export function SlideBar({ slide, study, found, several, open, shared, onToggle, onHelp, onShare }: Props) {
   const { t, i18n } = useTranslation();
   const [full, setFull] = useState(false);
   useEffect(() => {
@@ -20,24 +20,26 @@ export function SlideBar({ slide, study, open, shared, onToggle, onHelp, onShare
     document.addEventListener("fullscreenchange", onChange);
     return () => document.removeEventListener("fullscreenchange", onChange);
   }, []);
+  const patient = found?.patient ?? study?.patient;
+  const age = ageAt(patient?.birth_date ?? null, today());
+  const about = patient && [patient.id, dateText(patient.birth_date, i18n.language), age === null ? "" : t("patient.age", { count: age }), t(`patient.sex.${patient.sex}`, { defaultValue: "" })];
+  const back = { className: "quiet", "aria-label": t(found ? "slide.backToCase" : "slide.back"), title: `${t(found ? "slide.backToCase" : "slide.back")} (Esc)`, children: <Icon name="back" /> };
   return (
     <header className="topbar">
-      <Link className="quiet" to="/studies/$study" params={{ study: slide.study_uid }} aria-label={t("slide.back")} title={`${t("slide.back")} (Esc)`}>
-        <Icon name="back" />
-      </Link>
+      {found ? <Link {...back} to="/cases/$case" params={{ case: String(found.id) }} /> : <Link {...back} to="/studies/$study" params={{ study: slide.study_uid }} />}
       <div className="who">
-        <strong>{study ? study.patient.name || t("patient.unknown") : "\u00a0"}</strong>
-        <span>{study && [study.patient.id, dateText(study.patient.birth_date, i18n.language)].filter(Boolean).join(" · ")}</span>
+        <strong>{patient ? patient.name || t("patient.unknown") : "\u00a0"}</strong>
+        <span>{about?.filter(Boolean).join(" · ")}</span>
       </div>
       <div className="what">
         <strong>{stainName(slide.stain) || slide.description || slide.container}</strong>
-        <span className="mono">{[study?.accession, slide.container].filter(Boolean).join(" · ")}</span>
+        <span className="mono">{[found?.accession ?? study?.accession, slide.container].filter(Boolean).join(" · ")}</span>
       </div>
       <div className="tools" role="toolbar" aria-label={t("slide.info")}>
         <span role="status" className={shared ? "toast" : "unseen"}>
           {shared ? t("slide.shared") : ""}
         </span>
-        {study && study.series.filter((series) => series.kind === "slide").length > 1 && <Tool icon="strip" name={t("slide.case")} keys="S" on={open.strip} onClick={() => onToggle("strip")} />}
+        {several && <Tool icon="strip" name={t("slide.case")} keys="S" on={open.strip} onClick={() => onToggle("strip")} />}
         <Tool icon="map" name={t("slide.map")} keys="M" on={open.map} onClick={() => onToggle("map")} />
         {(slide.has_label || slide.has_overview) && <Tool icon="label" name={t("slide.label")} keys="L" on={open.label} onClick={() => onToggle("label")} />}
         <Tool icon="info" name={t("slide.info")} keys="I" on={open.info} onClick={() => onToggle("info")} />

@@ -6,11 +6,13 @@ import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } fr
 import { useTranslation } from "react-i18next";
 import { labelOf, overviewOf, thumbnailOf } from "../data/addresses";
 import type { Slide } from "../data/api";
+import { caseQuery } from "../data/cases";
 import { isDark } from "../data/channels";
 import { firstChannels, firstLayer, type Layer } from "../data/layer";
 import { type Open, openPanels, type PanelName, rememberPanels } from "../data/preferences";
 import { slideQuery, studyQuery } from "../data/queries";
-import { askAgain, isIn, useSession } from "../data/session";
+import { askAgain, isIn, may, useSession } from "../data/session";
+import { type StripSlide, stripOf } from "../data/tree";
 import { placeOf } from "../math/place";
 import { magnificationOf } from "../math/scale";
 import { writeView } from "../math/view";
@@ -70,7 +72,9 @@ function Reader({ slide }: { slide: Slide }) {
   const search = useSearch({ from: "/slides/$series" });
   const navigate = useNavigate();
   const { data: study } = useQuery(studyQuery(slide.study_uid));
-  const siblings = useMemo(() => study?.series.filter((series) => series.kind === "slide") ?? [], [study]);
+  const ofCase = may(useSession(), "read") ? slide.case : null;
+  const { data: found } = useQuery({ ...caseQuery(ofCase ?? 0), enabled: Boolean(ofCase) });
+  const siblings = useMemo<StripSlide[]>(() => (found ? stripOf(found, slide.uid) : (study?.series.filter((series) => series.kind === "slide") ?? [])), [found, study, slide.uid]);
   const [layer, setLayer] = useState<Layer>(() => firstLayer(slide, search));
   const [open, toggle] = usePanels();
   const [help, setHelp] = useState(false);
@@ -137,17 +141,17 @@ function Reader({ slide }: { slide: Slide }) {
     next: () => go(siblings[index + 1]?.uid),
     previous: () => go(siblings[index - 1]?.uid),
     share,
-    back: () => void navigate({ to: "/studies/$study", params: { study: slide.study_uid } }),
+    back: () => void navigate(ofCase ? { to: "/cases/$case", params: { case: String(ofCase) } } : { to: "/studies/$study", params: { study: slide.study_uid } }),
   });
   useFineFocus(stage, plane);
 
   const most = magnificationOf(scene.current?.baseMm ?? pyramid.levels[0]!.mm_per_pixel_x ?? 0.00025);
   return (
     <>
-      <SlideBar slide={slide} study={study} open={open} onToggle={toggle} onHelp={() => setHelp(true)} onShare={share} shared={shared} />
+      <SlideBar slide={slide} study={study} found={found} several={siblings.length > 1} open={open} onToggle={toggle} onHelp={() => setHelp(true)} onShare={share} shared={shared} />
       <EmergencyBanner study={slide.study_uid} />
       <div className="desk">
-        {open.strip && slide.slides_in_study > 1 && <SlideStrip slides={siblings} open={slide.uid} />}
+        {open.strip && (slide.slides_in_study > 1 || siblings.length > 1) && <SlideStrip slides={siblings} open={slide.uid} />}
         <div ref={stage} className={`stage-frame${dark ? " dark" : ""}`}>
           <div className="corner top-right">
             <div ref={map} className={`panel map ${open.map ? "" : "folded"}`} aria-label={t("slide.map")} role="img" />

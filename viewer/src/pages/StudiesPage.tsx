@@ -14,6 +14,7 @@ import { may, useSession } from "../data/session";
 import { stainName } from "../data/stain";
 import { DayField } from "../tools/DayField";
 import { Icon } from "../tools/icons";
+import { moveAlong, useSearchKey } from "../tools/rows";
 import { Thumbnail } from "../tools/Thumbnail";
 import { Trouble } from "../tools/Trouble";
 
@@ -23,12 +24,12 @@ const MODALITIES = ["", "SM", "CT", "MR", "CR"];
 
 export function StudiesPage() {
   const { t } = useTranslation();
-  const search = useSearch({ from: "/lists/" });
+  const search = useSearch({ from: "/lists/studies" });
   const navigate = useNavigate();
   const [typed, setTyped] = useState(search.q ?? "");
   const [word] = useDebouncedValue(typed.trim(), 120);
   const filters: Filters = { q: word, modality: search.modality ?? "", from: search.from ?? "", to: search.to ?? "" };
-  const change = (values: Partial<Filters>) => void navigate({ to: "/", search: { ...filters, ...values }, replace: true });
+  const change = (values: Partial<Filters>) => void navigate({ to: "/studies", search: { ...filters, ...values }, replace: true });
   useEffect(() => {
     if ((search.q ?? "") !== word) change({ q: word });
   });
@@ -71,21 +72,6 @@ export function StudiesPage() {
   );
 }
 
-/** "/" puts the cursor in the search box from anywhere on the page. */
-function useSearchKey() {
-  const box = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      if (event.key !== "/" || event.target instanceof HTMLInputElement) return;
-      event.preventDefault();
-      box.current?.focus();
-    };
-    window.addEventListener("keydown", onKey);
-    return () => window.removeEventListener("keydown", onKey);
-  }, []);
-  return box;
-}
-
 function Rows({ filters, filtered }: { filters: Filters; filtered: boolean }) {
   const { t } = useTranslation();
   const scroller = useRef<HTMLDivElement>(null);
@@ -119,17 +105,6 @@ function Rows({ filters, filtered }: { filters: Filters; filtered: boolean }) {
       </div>
     </>
   );
-}
-
-/** Up and down go from study to study, as in a list of files. */
-function moveAlong(event: React.KeyboardEvent<HTMLDivElement>) {
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (!step) return;
-  const links = [...event.currentTarget.querySelectorAll<HTMLAnchorElement>("a.row")];
-  const next = links[links.indexOf(document.activeElement as HTMLAnchorElement) + step];
-  if (!next) return;
-  event.preventDefault();
-  next.focus();
 }
 
 function Row({ study }: { study: StudyItem | undefined }) {

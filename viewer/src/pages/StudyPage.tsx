@@ -24,7 +24,7 @@ export function StudyPage() {
   const others = data?.series.filter((series) => series.kind !== "slide") ?? [];
   return (
     <div className="study" aria-busy={!data}>
-      <Link to="/" className="quiet">
+      <Link to="/studies" className="quiet">
         <Icon name="back" size={18} />
         <span>{t("study.back")}</span>
       </Link>

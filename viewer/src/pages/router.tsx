@@ -1,11 +1,12 @@
 /** The addresses of the pages. Data are asked for while the code of a page loads, not after. */
 
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
+import { CASE_FILTERS, type CaseFilters, caseQuery } from "../data/cases";
 import { readFirst } from "../data/first";
 import type { MessagesAsked } from "../data/messages";
 import { qualityQuery } from "../data/quality";
 import { queryClient, slideQuery, stackQuery, studyQuery } from "../data/queries";
-import { isIn, sessionQuery } from "../data/session";
+import { homeOf, isIn, sessionQuery } from "../data/session";
 import { readView, type View } from "../math/view";
 import { Missing, Trouble } from "../tools/Trouble";
 import { needing, Root } from "./Root";
@@ -36,14 +37,26 @@ const signIn = createRoute({
   component: lazyRouteComponent(() => import("./SignInPage"), "SignInPage"),
 });
 
+const FOUND_BY: (keyof StudiesSearch)[] = ["q", "modality", "from", "to"];
 export type StudiesSearch = { q?: string; modality?: string; from?: string; to?: string };
 
 const lists = createRoute({ getParentRoute: () => root, id: "lists", component: lazyRouteComponent(() => import("./Lists"), "Lists") });
 
+/** Where one begins; an address with a search is of the time when the studies were here. */
+const begin = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  validateSearch: (search: Record<string, unknown>): StudiesSearch => texts(search, FOUND_BY),
+  beforeLoad: async ({ search }) => {
+    const to = Object.keys(search).length ? "/studies" : homeOf(await queryClient.ensureQueryData(sessionQuery()));
+    throw redirect({ to, search, replace: true });
+  },
+});
+
 const studies = createRoute({
   getParentRoute: () => lists,
-  path: "/",
-  validateSearch: (search: Record<string, unknown>): StudiesSearch => texts(search, ["q", "modality", "from", "to"]),
+  path: "/studies",
+  validateSearch: (search: Record<string, unknown>): StudiesSearch => texts(search, FOUND_BY),
   component: needing("view", lazyRouteComponent(() => import("./StudiesPage"), "StudiesPage")),
 });
 
@@ -52,6 +65,20 @@ const study = createRoute({
   path: "/studies/$study",
   loader: ({ params }) => void queryClient.prefetchQuery(studyQuery(params.study)),
   component: lazyRouteComponent(() => import("./StudyPage"), "StudyPage"),
+});
+
+const cases = createRoute({
+  getParentRoute: () => lists,
+  path: "/cases",
+  validateSearch: (search: Record<string, unknown>): CaseFilters => texts(search, [...CASE_FILTERS]),
+  component: needing("read", lazyRouteComponent(() => import("./CasesPage"), "CasesPage")),
+});
+
+const oneCase = createRoute({
+  getParentRoute: () => lists,
+  path: "/cases/$case",
+  loader: ({ params }) => void queryClient.prefetchQuery(caseQuery(Number(params.case))),
+  component: needing("read", lazyRouteComponent(() => import("./CasePage"), "CasePage")),
 });
 
 const imports = createRoute({ getParentRoute: () => lists, path: "/imports", component: needing("operate", lazyRouteComponent(() => import("./ImportsPage"), "ImportsPage")) });
@@ -136,7 +163,7 @@ function stringify(search: Record<string, unknown>): string {
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, lists.addChildren([studies, study, imports, account, people, places, roles, emergency, audit, emergencies, ledger, desk, decisions, expected, quality, thresholds, messages, message, flow]), slide, stack]),
+  routeTree: root.addChildren([signIn, begin, lists.addChildren([cases, oneCase, studies, study, imports, account, people, places, roles, emergency, audit, emergencies, ledger, desk, decisions, expected, quality, thresholds, messages, message, flow]), slide, stack]),
   parseSearch: (text) => Object.fromEntries(new URLSearchParams(text)),
   stringifySearch: stringify,
   defaultPreload: "intent",

@@ -13,6 +13,7 @@ export function Dialog({ title, children, wide, widest, veiled, onClose }: Props
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     if (!dialog.current?.open) dialog.current?.showModal();
+    dialog.current?.querySelector<HTMLElement>("[data-autofocus]")?.focus(); // else the browser takes the cross that closes
   }, []);
   return (
     <dialog

@@ -3,11 +3,11 @@
 import { Link } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
-import type { SlideCard } from "../data/api";
 import { stainName } from "../data/stain";
+import type { StripSlide } from "../data/tree";
 import { Thumbnail } from "./Thumbnail";
 
-export function SlideStrip({ slides, open }: { slides: SlideCard[]; open: string }) {
+export function SlideStrip({ slides, open }: { slides: StripSlide[]; open: string }) {
   const { t } = useTranslation();
   const current = useRef<HTMLAnchorElement>(null);
   useEffect(() => {

@@ -32,7 +32,7 @@ export function Trouble({ error, onRetry }: { error: unknown; onRetry?: () => vo
             {t("errors.retry")}
           </button>
         )}
-        <Link to="/" className="chip">
+        <Link to="/studies" className="chip">
           {t("study.back")}
         </Link>
       </p>

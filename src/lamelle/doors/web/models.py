@@ -123,10 +123,14 @@ class Fact(Model):
 
 
 class Slide(Model):
-    """`version` changes when images arrive; in a tile's address it makes the tile last for ever."""
+    """`version` changes when images arrive; in a tile's address it makes the tile last for ever.
+
+    `case` is the case of the laboratory it belongs to, null when it is matched to none.
+    """
 
     uid: str
     study_uid: str
+    case: int | None = None
     slides_in_study: int
     version: str
     pyramids: list[PyramidModel]

@@ -23,6 +23,7 @@ from lamelle.doors import guard
 from lamelle.doors.web import reading
 from lamelle.doors.web.models import LevelModel, PathModel, PyramidModel, Slide
 from lamelle.doors.web.settings import WebSettings
+from lamelle.lab import cases
 
 KEPT: Final = 128
 FRESH_S: Final = 5.0
@@ -124,7 +125,9 @@ def described(archive: Archive, settings: WebSettings, reach: Reach, series_uid:
     """What the reading page needs to know of a slide. Raises: NotFound, Gone, Invalid("not_a_slide")."""
     known = slides_of(archive).get(reach, series_uid)
     labels = reach.labels and settings.show_labels
-    return describe(series_uid, known, labels=labels, siblings=_slides_in(archive, reach, known.study_uid))
+    found = describe(series_uid, known, labels=labels, siblings=_slides_in(archive, reach, known.study_uid))
+    with archive.db.read() as conn:
+        return found.model_copy(update={"case": cases.of_series(conn, reach, series_uid)})
 
 
 def _slides_in(archive: Archive, reach: Reach, study_uid: str) -> int:
