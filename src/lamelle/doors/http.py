@@ -31,6 +31,8 @@ STATUS_OF_CODE: Final[Mapping[str, int]] = {
     "storage_full": 507,
     "too_many_attempts": 429,
     "not_acceptable": 406,
+    "no_match": 412,
+    "several_matches": 412,
     "unsupported_media_type": 415,
     "range_not_satisfiable": 416,
 }
@@ -43,6 +45,7 @@ TITLES: Final[Mapping[int, str]] = {
     406: "Not acceptable",
     409: "Conflict",
     410: "Gone",
+    412: "Precondition failed",
     413: "Too large",
     415: "Unsupported media type",
     416: "Range not satisfiable",

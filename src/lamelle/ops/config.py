@@ -22,6 +22,7 @@ from lamelle.base.errors import Invalid
 from lamelle.base.settings import JobSettings
 from lamelle.doors.dicomweb.settings import DicomwebSettings
 from lamelle.doors.dimse.settings import DimseSettings
+from lamelle.doors.fhir.settings import FhirSettings
 from lamelle.doors.files.settings import FilesSettings
 from lamelle.doors.web.settings import WebSettings
 from lamelle.lab.settings import LabSettings
@@ -90,6 +91,7 @@ class Settings:
     access: AccessSettings = field(default_factory=AccessSettings)
     dicomweb: DicomwebSettings = field(default_factory=DicomwebSettings)
     dimse: DimseSettings = field(default_factory=DimseSettings)
+    fhir: FhirSettings = field(default_factory=FhirSettings)
     web: WebSettings = field(default_factory=WebSettings)
     files: FilesSettings = field(default_factory=FilesSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)

@@ -6,11 +6,13 @@ A route that has no line here does not start. How far a caller reaches is not he
 from collections.abc import Mapping
 from typing import Final
 
+from lamelle.access.model import Action
 from lamelle.doors.guard.rules import (
     ADMINISTER,
     AUDIT,
     BREAK_GLASS,
     DELETE,
+    FIND,
     LABEL,
     METRICS,
     OPEN,
@@ -20,6 +22,7 @@ from lamelle.doors.guard.rules import (
     REPORT,
     RETRIEVE,
     SAVE,
+    SCHEDULE,
     SEARCH,
     SHARE,
     SIGNED_IN,
@@ -29,6 +32,7 @@ from lamelle.doors.guard.rules import (
     Rule,
 )
 
+_TYPES: Final = ("Patient", "ServiceRequest", "Specimen", "DiagnosticReport", "Task")
 _STUDY: Final = "/studies/{study}"
 _SERIES: Final = "/studies/{study}/series/{series}"
 _INSTANCE: Final = "/studies/{study}/series/{series}/instances/{instance}"
@@ -58,6 +62,23 @@ DICOMWEB: Final[Mapping[str, Rule]] = {
     **{f"DELETE {level}": DELETE for level in (_STUDY, _SERIES, _INSTANCE)},
 }
 """Below the prefix of DICOMweb, which is a setting."""
+
+FHIR: Final[Mapping[str, Rule]] = {
+    "GET /fhir/metadata": OPEN,
+    # Orders and reports enter themselves; a POST of a search enters what its form asks.
+    "POST /fhir": SIGNED_IN,
+    "POST /fhir/": SIGNED_IN,
+    "POST /fhir/ServiceRequest": SCHEDULE,
+    "POST /fhir/DiagnosticReport": REPORT,
+    **{f"GET /fhir/{name}": FIND for name in _TYPES},
+    **{f"POST /fhir/{name}/_search": READ for name in _TYPES},
+    **{f"GET /fhir/{name}/{{ident}}": READ for name in _TYPES},
+    "GET /fhir/DiagnosticReport/{ident}/_history": READ,
+    "GET /fhir/DiagnosticReport/{ident}/_history/{version}": READ,
+    "GET /fhir/ImagingStudy": SEARCH,
+    "POST /fhir/ImagingStudy/_search": Rule(Action.VIEW),
+    "GET /fhir/ImagingStudy/{study_uid}": VIEW,
+}
 
 PAGES: Final[Mapping[str, Rule]] = {
     "GET /health": OPEN,
@@ -142,4 +163,4 @@ PAGES: Final[Mapping[str, Rule]] = {
 def table(prefix: str) -> dict[str, Rule]:
     """`METHOD template` to its rule; `prefix` is where DICOMweb is mounted."""
     below = (line.partition(" ") for line in DICOMWEB)
-    return {f"{method} {prefix}{path}": DICOMWEB[f"{method} {path}"] for method, _, path in below} | dict(PAGES)
+    return {f"{method} {prefix}{path}": DICOMWEB[f"{method} {path}"] for method, _, path in below} | {**FHIR, **PAGES}

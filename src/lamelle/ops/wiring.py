@@ -41,6 +41,7 @@ from lamelle.dicom.uids import is_uid
 from lamelle.doors import guard, http
 from lamelle.doors.dicomweb import routes as dicomweb
 from lamelle.doors.dicomweb.frames import FramesFastPath
+from lamelle.doors.fhir import routes as fhir
 from lamelle.doors.files.watching import Watcher
 from lamelle.doors.web.api import api
 from lamelle.doors.web.opening import opening
@@ -184,6 +185,7 @@ def all_routes(archive: Archive, access: Access, settings: Settings) -> list[Bas
         Route("/health", health.endpoint(archive, settings.dimse.processes), methods=["GET"]),
         Route("/metrics", metrics.endpoint(archive), methods=["GET"]),
         dicomweb.mount(archive, settings.dicomweb),
+        *fhir.mounted(archive, lab_of(archive, settings), settings.fhir, settings.dicomweb.prefix),
         Mount("/api", app=api(archive, access, settings.web, audit(archive, settings), lab_of(archive, settings))),
         Mount("/", app=pages(opening(archive, settings.web))),
     ]
