@@ -157,6 +157,13 @@ PAGES: Final[Mapping[str, Rule]] = {
     "PUT /api/priorities": VALIDATE,
     "GET /api/specialties": READ,
     "PUT /api/specialties": REPORT,
+    # Messages name patients: who reads one is entered by the route, what is done with it in its transaction.
+    "GET /api/hl7/messages": OPERATE,
+    "GET /api/hl7/messages/{number}": OPERATE,
+    "POST /api/hl7/messages/{number}/repair": OPERATE,
+    "POST /api/hl7/messages/{number}/replay": OPERATE,
+    "POST /api/hl7/messages/{number}/resend": OPERATE,
+    "GET /api/hl7/state": OPERATE,
 }
 
 

@@ -22,6 +22,7 @@ from lamelle.doors.web import (
     bodies,
     deskmodels,
     emergency,
+    hl7,
     identity,
     imports,
     labels,
@@ -64,6 +65,7 @@ def api(
     settings: WebSettings = DEFAULTS,
     ledger: Audit | None = None,
     laboratory: Lab | None = None,
+    exchange: hl7.Exchange | None = None,
 ) -> FastAPI:
     """The application to mount at /api."""
     lab = cast(Lab, laboratory)
@@ -88,6 +90,7 @@ def api(
     include(app, emergency.router(archive, access))
     include(app, audit.router(cast(Audit, ledger)))
     include(app, worklists.router(lab))
+    include(app, hl7.router(lab, exchange or hl7.Exchange()))
     app.router.routes.append(Route(tiles.TEMPLATE, tiles.endpoint(archive), methods=["GET"]))
     app.add_exception_handler(LamelleError, http.answer_error)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final, Literal
 
 from pydicom.datadict import tag_for_keyword
@@ -70,6 +70,16 @@ def time(ds: Json, tag: str) -> str | None:
     """HHMMSS.FFFFFF as HH:MM."""
     found = str(first(ds, tag) or "")
     return f"{found[:2]}:{found[2:4]}" if len(found) >= 4 and found[:4].isdigit() else None
+
+
+def instant(moment: datetime | None) -> str | None:
+    """ISO 8601."""
+    return moment.isoformat() if moment else None
+
+
+def iso_day(text: str | None) -> str | None:
+    """YYYYMMDD as ISO 8601; None for what is no whole day."""
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]}" if text and len(text) == 8 and text.isdigit() else None
 
 
 def whole(ds: Json, tag: str) -> int | None:
