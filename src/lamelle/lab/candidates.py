@@ -38,6 +38,8 @@ def slides() -> sa.Select[Any]:
     columns = (
         case.c.accession,
         case.c.state.label("case_state"),
+        patient.c.identifier.label("patient_identifier"),
+        patient.c.sex.label("patient_sex"),
         patient.c.family.label("patient_family"),
         patient.c.given.label("patient_given"),
         patient.c.birth_date.label("patient_birth_date"),

@@ -123,6 +123,14 @@ def scans_of(conn: sa.Connection, reach: Reach, slide_ids: Iterable[int]) -> dic
     return found
 
 
+def one(conn: sa.Connection, reach: Reach, scan_id: int) -> tuple[Row, Row | None]:
+    """A scan, and the slide it is of if that is known. Raises: NotFound("no_such_scan"), also out of reach."""
+    row = _one(conn, reach, scan, scan_id)
+    if row.slide_id is None:
+        return row, None
+    return row, conn.execute(candidates.slides().where(slide.c.id == row.slide_id)).first()
+
+
 # -- deciding --------------------------------------------------------------------------------------------------------
 
 

@@ -20,8 +20,10 @@ from lamelle.doors.web import (
     account,
     audit,
     bodies,
+    desk,
     deskmodels,
     emergency,
+    fleet,
     hl7,
     identity,
     imports,
@@ -91,6 +93,8 @@ def api(
     include(app, audit.router(cast(Audit, ledger)))
     include(app, worklists.router(lab))
     include(app, hl7.router(lab, exchange or hl7.Exchange()))
+    include(app, desk.router(lab, archive, settings))
+    include(app, fleet.router(lab))
     app.router.routes.append(Route(tiles.TEMPLATE, tiles.endpoint(archive), methods=["GET"]))
     app.add_exception_handler(LamelleError, http.answer_error)
     app.add_exception_handler(RequestValidationError, _invalid)
