@@ -57,6 +57,9 @@ TITLES: Final[Mapping[int, str]] = {
 }
 
 
+ENDLESS: Final = "lamelle.endless"
+"""Set in the scope of a request whose answer has no end of its own: stopping does not wait for it."""
+
 ADVICE: Final[Mapping[int, Mapping[str, str]]] = {
     401: {"www-authenticate": 'Bearer realm="lamelle"'},
     429: {"retry-after": "60"},

@@ -15,7 +15,7 @@ from lamelle.audit import ledger
 from lamelle.base.errors import Denied, Invalid, NotFound
 from lamelle.lab import cases
 from lamelle.lab.records import case
-from lamelle.lab.room import Lab
+from lamelle.lab.room import Lab, in_write
 from lamelle.lab.working import OPEN, reads
 
 ASSIGN: Final = "assign"
@@ -46,8 +46,9 @@ def assign(lab: Lab, reach: Reach, caller: Caller, case_id: int, actor_id: int |
 
     Raises: NotFound("no_such_case" | "no_such_user"); Denied("cannot_report") for who may not report it.
     """
-    with lab.db.write() as conn:
-        row = cases.one(conn, reach, case_id)
+
+    def work(conn: sa.Connection) -> None:
+        row = cases.locked(conn, reach, case_id)
         if row.assigned_to == actor_id:
             return
         now, subject = lab.clock.now(), ""
@@ -60,6 +61,8 @@ def assign(lab: Lab, reach: Reach, caller: Caller, case_id: int, actor_id: int |
         conn.execute(sa.update(case).where(case.c.id == case_id).values(**values))
         cases.enter(conn, lab, caller, "report", row, subject=subject, detail={"assigned_to": actor_id})
         cases.touch(conn, lab, case_id)
+
+    in_write(lab, work)
 
 
 def proposals(conn: sa.Connection, row: Any, now: datetime) -> list[Reader]:

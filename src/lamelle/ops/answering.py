@@ -20,7 +20,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from lamelle.base import tls
-from lamelle.doors import guard
+from lamelle.doors import guard, http
 from lamelle.doors.headers import SHORT, SHORT_TLS
 from lamelle.ops import wiring
 from lamelle.ops.config import ServeSettings, Settings
@@ -283,6 +283,12 @@ class Connection(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self._moved = True
         super().resume_writing()
+
+    def shutdown(self) -> None:
+        if self.cycle is not None and http.ENDLESS in self.cycle.scope:
+            self.transport.close()  # who listens without end asks another worker, or later
+        else:
+            super().shutdown()
 
     def look(self, now_s: float, silence_s: float) -> None:
         """Close if it is the client's turn to send or to read, and it has not for `silence_s`."""

@@ -20,6 +20,7 @@ from lamelle.doors.web import (
     account,
     audit,
     bodies,
+    cases,
     desk,
     deskmodels,
     emergency,
@@ -29,6 +30,7 @@ from lamelle.doors.web import (
     imports,
     labels,
     labmodels,
+    live,
     oidc,
     roles,
     series,
@@ -95,6 +97,8 @@ def api(
     include(app, hl7.router(lab, exchange or hl7.Exchange()))
     include(app, desk.router(lab, archive, settings))
     include(app, fleet.router(lab))
+    include(app, cases.router(lab))
+    include(app, live.router(lab, access))
     app.router.routes.append(Route(tiles.TEMPLATE, tiles.endpoint(archive), methods=["GET"]))
     app.add_exception_handler(LamelleError, http.answer_error)
     app.add_exception_handler(RequestValidationError, _invalid)

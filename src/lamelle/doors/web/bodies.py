@@ -7,10 +7,12 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lamelle.doors import http
+from lamelle.doors import guard, http
 
 LIMIT: Final = 256 << 10
 """Bytes: FastAPI reads a body whole, also before anybody has signed in."""
+ATTACHED: Final = 32 << 20
+"""The same of a document attached to a case, by who has signed in."""
 
 
 class Small:
@@ -28,18 +30,24 @@ class Small:
             refused = http.problem(415, "unsupported_media_type", "a body is taken as it is, not compressed")
             await refused(scope, receive, send)
             return
+        most = ATTACHED if scope["path"].endswith("/attachments") and _signed_in(scope) else LIMIT
         body, last = bytearray(), await receive()
         length = said.get(b"content-length", b"0")
-        size = int(length) if length.isdigit() and len(length) < 20 else LIMIT + 1
-        while last["type"] == "http.request" and max(size, len(body) + len(last.get("body", b""))) <= LIMIT:
+        size = int(length) if length.isdigit() and len(length) < 20 else most + 1
+        while last["type"] == "http.request" and max(size, len(body) + len(last.get("body", b""))) <= most:
             body += last.get("body", b"")
             if not last.get("more_body"):
                 await self._app(scope, _again(bytes(body), receive), send)
                 return
             last = await receive()
         if last["type"] == "http.request":
-            refused = http.problem(413, "body_too_large", f"a body has {LIMIT} bytes at most")
+            refused = http.problem(413, "body_too_large", f"a body has {most} bytes at most")
             await refused(scope, receive, send)
+
+
+def _signed_in(scope: Scope) -> bool:
+    known = guard.visit(scope).known
+    return known is not None and known.caller is not None
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
