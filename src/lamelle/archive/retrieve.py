@@ -82,6 +82,13 @@ class OpenInstance:
         offset, length, _ = found.range(number)
         return found.cut(number, self._read(offset, length))
 
+    def length(self, number: int) -> int:
+        """Bytes of frame `number` as stored; an empty tile is short. Raises: NotFound("no_such_frame")."""
+        found = self._frames
+        if isinstance(found, FrameIndex):
+            return sum(length for _, length in found.ranges(number))
+        return 0 if found is None else found.range(number)[1]
+
     def frame_now(self, number: int) -> bytes | bytearray | None:
         """The frame if it is had without waiting, in one piece of whole bytes; None: call `frame` in a thread.
 

@@ -66,6 +66,9 @@ class LabSettings:
     test_ins: bool = False
     """Accept INS of the test and demonstration OIDs; never where real patients are."""
 
+    rescan: Literal["person", "automatic"] = "person"
+    """Who asks for a new scan when quality control fails one: a person at the desk, or nobody has to."""
+
     def __post_init__(self) -> None:
         if self.worklist_limit < 1 or min(self.keep_days, self.settle_s, self.notify_days, self.scan_settle_s) < 0:
             raise Invalid("bad_setting", "lab: no number may be negative, and worklist_limit is at least 1")

@@ -47,7 +47,7 @@ from lamelle.doors.web.api import api
 from lamelle.doors.web.opening import opening
 from lamelle.doors.web.pages import pages
 from lamelle.doors.web.tiles import TilesFastPath
-from lamelle.lab import scanning
+from lamelle.lab import quality, scanning
 from lamelle.lab.room import Lab
 from lamelle.ops import health, metrics, signals
 from lamelle.ops.config import Settings
@@ -330,6 +330,7 @@ def tend(settings: Settings, stop: threading.Event) -> None:
 def loops(archive: Archive, settings: Settings, stop: threading.Event) -> list[Callable[[], None]]:
     """What runs side by side in the jobs process, each until `stop`."""
     runner = jobs.Runner(archive.db, handlers(archive, settings), archive.clock, settings.jobs)
+    looker = jobs.Runner(archive.db, looking(archive, settings), archive.clock, settings.jobs)
     to_peers = sending(archive, settings, stop)
     senders = [jobs.Runner(archive.db, to_peers, archive.clock, settings.jobs) for _ in range(SENDERS)]
     forwarding.wake(archive.db, archive.clock)
@@ -337,6 +338,7 @@ def loops(archive: Archive, settings: Settings, stop: threading.Event) -> list[C
     watcher = Watcher(archive, settings.files, archive.clock, stop)
     return [
         lambda: runner.run_forever(stop),
+        lambda: looker.run_forever(stop),
         *(partial(sender.run_forever, stop) for sender in senders),
         lambda: relay(archive, subscriptions(settings), settings.jobs.poll_s, stop),
         lambda: seal(audit(archive, settings), stop),
@@ -373,7 +375,14 @@ def handlers(archive: Archive, settings: Settings) -> dict[str, jobs.Handler]:
         notifying.SETTLE: partial(notifying.settle, node_of(archive, settings)),
         scanning.SCAN: partial(scanning.scanned, lab, archive),
         scanning.EXPECT: partial(scanning.expected_again, lab),
+        quality.JUDGE: partial(quality.judged, lab),
     }
+
+
+def looking(archive: Archive, settings: Settings) -> dict[str, jobs.Handler]:
+    """Kind of job to who does it, for those that look at whole slides for seconds: they hold up no other."""
+    lab = Lab(archive.db, archive.clock, settings.lab)
+    return {quality.JOB: partial(quality.check, lab, archive)}
 
 
 def subscriptions(settings: Settings) -> events.Subscriptions:
@@ -386,6 +395,8 @@ def subscriptions(settings: Settings) -> events.Subscriptions:
     return {
         "InstanceStored": stored,
         "SlideExpected": (events.Follow(scanning.EXPECT, ("slide",)),),
+        "ScanArrived": (events.Follow(quality.JOB, ("scan",)),),
+        "ScanMatched": (events.Follow(quality.JUDGE, ("scan",)),),
     }
 
 

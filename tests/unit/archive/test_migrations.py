@@ -17,9 +17,23 @@ from lamelle.audit import tables as audit
 from lamelle.base import events
 from lamelle.base.db import Database, schema
 from lamelle.lab import messages, records, tables, working
+from lamelle.lab.quality import tables as quality
 from lamelle.testing import postgres
 
-ROOMS = (proofs, catalogue, commitment, emergency, forwarding, audit, events, messages, records, tables, working)
+ROOMS = (
+    proofs,
+    catalogue,
+    commitment,
+    emergency,
+    forwarding,
+    audit,
+    events,
+    messages,
+    records,
+    tables,
+    working,
+    quality,
+)
 
 
 def _described(db: Database) -> dict[str, Any]:
