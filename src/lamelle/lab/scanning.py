@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
-from pydicom import Dataset
 
 from lamelle.access import places
 from lamelle.access.model import WHOLE, Reach
@@ -22,6 +21,7 @@ from lamelle.base.db import insert
 from lamelle.base.errors import LamelleError, NotFound
 from lamelle.base.telemetry import Counter
 from lamelle.lab import barcodes, candidates, feeding, fleet, matching
+from lamelle.lab.keys import Dataset
 from lamelle.lab.records import case, scan, slide
 from lamelle.lab.room import Lab, in_write
 from lamelle.lab.settings import CodeRule
@@ -31,7 +31,8 @@ Row = sa.Row[Any]
 SCAN, EXPECT = "scan", "expect"
 """Kinds of job: look at a series that arrived; look whether a slide's scan waits."""
 LABELS_READ = Counter("lamelle_labels_total", "Labels of slides that were looked at, by what was read.", ("read",))
-OF_SCANNER: Final = ("StationName", "DeviceSerialNumber", "Manufacturer", "ManufacturerModelName")
+OF_SCANNER: Final = ("00081010", "00181000", "00080070", "00081090")
+"""Station Name, Device Serial Number, Manufacturer, Manufacturer's Model Name."""
 MOMENT: Final = re.compile(r"(\d{14})(\.\d{1,6})?([+-]\d{4})?")
 
 
@@ -91,9 +92,15 @@ def take(lab: Lab, archive: Archive, study_uid: str, series_uid: str) -> int | N
     with archive.db.read() as conn:
         row = conn.execute(_series(study_uid, series_uid)).one()
         by = matching.rule(lab, places.tree(conn), row.place)
-    head = thumbnails.header(archive, min(refs, key=lambda ref: ref.size))
+    head = _head(archive, min(refs, key=lambda ref: ref.size))
     read = _label(archive, refs, by)
     return in_write(lab, lambda conn: _kept(conn, lab, row, _facts(row, head, read, by), head))
+
+
+def _head(archive: Archive, ref: InstanceRef) -> Dataset:
+    for _, text in archive.retrieve.metadata(WHOLE, ref.study_uid, ref.series_uid, ref.sop_uid):
+        return facts.head(text)
+    return {}
 
 
 def _series(study_uid: str, series_uid: str) -> sa.Select[Any]:
@@ -106,9 +113,7 @@ def _kept(conn: sa.Connection, lab: Lab, row: Row, found: dict[str, Any], head: 
     """Keep the scan, tell that it arrived, match it."""
     matching.alone(conn)
     now = lab.clock.now()
-    said = (
-        _text(head, name) for name in ("StationName", "DeviceSerialNumber", "Manufacturer", "ManufacturerModelName")
-    )
+    said = (_text(head, tag) for tag in OF_SCANNER)
     values = found | {"scanner": fleet.seen(conn, lab, row.place, *said), "place": row.place, "updated_at": now}
     adding = insert(conn, scan).values(**values, series_uid=row.uid, study_uid=row.study_uid, arrived_at=now)
     adding = adding.on_conflict_do_update(index_elements=["series_uid"], set_={**values, "study_uid": row.study_uid})
@@ -123,14 +128,14 @@ def _facts(row: Row, head: Dataset, read: Sequence[str], by: CodeRule) -> dict[s
 
     A Barcode Value stands for a label that we cannot read; where it says otherwise than we read, it contradicts.
     """
-    said, container = by.code(_text(head, "BarcodeValue")), by.code(row.container_id)
+    said, container = by.code(_text(head, "22000005")), by.code(row.container_id)
     if said and not read:
         read = [said]
     elif said and said not in read:
         container = said
     return {
         "barcode": read[0] if len(read) == 1 else facts.many(sorted(read)),
-        "label_text": _text(head, "LabelText"),
+        "label_text": _text(head, "22000002"),
         "said_container": container,
         "scanned_at": scanned_at(head),
     }
@@ -138,18 +143,18 @@ def _facts(row: Row, head: Dataset, read: Sequence[str], by: CodeRule) -> dict[s
 
 def scanned_at(head: Dataset) -> datetime | None:
     """Acquisition DateTime; without an offset it is taken for UTC unless the dataset names one."""
-    found = MOMENT.match(_text(head, "AcquisitionDateTime"))
+    found = MOMENT.match(_text(head, "0008002A"))
     if found is None:
         return None
-    offset = found[3] or _text(head, "TimezoneOffsetFromUTC") or "+0000"
+    offset = found[3] or _text(head, "00080201") or "+0000"
     try:
         return datetime.strptime(f"{found[1]}{offset}", "%Y%m%d%H%M%S%z").astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
 
-def _text(head: Dataset, name: str) -> str:
-    return facts.value_text(str(head.get(name) or ""))
+def _text(head: Dataset, tag: str) -> str:
+    return next(facts.texts(head, (tag,)), "")
 
 
 def _label(archive: Archive, refs: Sequence[InstanceRef], by: CodeRule) -> list[str]:

@@ -227,7 +227,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Database:
     return db
 
 
-@settings(max_examples=15, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=8, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(st.permutations(range(len(ORDERS))), st.lists(st.integers(0, len(SCANS)), min_size=4, max_size=4))
 def test_whenever_orders_come_the_end_is_the_same(shared: Database, orders: list[int], after: list[int]) -> None:
     """Each order comes after so many scans; the scans come as they were made."""
