@@ -3,8 +3,9 @@
 Whose certificates are believed is the caller's to say.
 """
 
+import socket
 import ssl
-from typing import Final
+from typing import Any, Final
 
 from lamelle.base.errors import Invalid
 
@@ -28,3 +29,10 @@ def harden(context: ssl.SSLContext, *, cert: str = "", key: str = "", authoritie
             context.load_verify_locations(authorities)
     except OSError as error:  # ssl.SSLError is one
         raise Invalid("bad_certificate", f"{named} cannot be read as PEM") from error
+
+
+def names(sock: socket.socket) -> frozenset[str]:
+    """What the certificate that a client has shown, and an authority vouches for, calls it: common and other names."""
+    shown: Any = (sock.getpeercert() if isinstance(sock, ssl.SSLSocket) else None) or {}
+    subject = (value for part in shown.get("subject", ()) for kind, value in part if kind == "commonName")
+    return frozenset(map(str, (*subject, *(value for _, value in shown.get("subjectAltName", ())))))

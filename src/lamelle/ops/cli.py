@@ -18,6 +18,7 @@ from lamelle.base.errors import Invalid, LamelleError, NotFound
 from lamelle.ops import config, signals
 from lamelle.ops.auditing import audit
 from lamelle.ops.config import Settings
+from lamelle.ops.hl7 import hl7
 from lamelle.ops.options import Data, File, settings_of
 from lamelle.ops.peers import dicom
 from lamelle.ops.people import place, token, user
@@ -30,6 +31,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_mar
 worklist = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Slides to be scanned (Modality Worklist).")
 app.add_typer(audit, name="audit")
 app.add_typer(dicom, name="dicom")
+app.add_typer(hl7, name="hl7")
 app.add_typer(user, name="user")
 app.add_typer(place, name="place")
 app.add_typer(token, name="token")

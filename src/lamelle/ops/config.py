@@ -24,6 +24,7 @@ from lamelle.doors.dicomweb.settings import DicomwebSettings
 from lamelle.doors.dimse.settings import DimseSettings
 from lamelle.doors.fhir.settings import FhirSettings
 from lamelle.doors.files.settings import FilesSettings
+from lamelle.doors.hl7.settings import Hl7Settings
 from lamelle.doors.web.settings import WebSettings
 from lamelle.lab.settings import LabSettings
 
@@ -92,6 +93,7 @@ class Settings:
     dicomweb: DicomwebSettings = field(default_factory=DicomwebSettings)
     dimse: DimseSettings = field(default_factory=DimseSettings)
     fhir: FhirSettings = field(default_factory=FhirSettings)
+    hl7: Hl7Settings = field(default_factory=Hl7Settings)
     web: WebSettings = field(default_factory=WebSettings)
     files: FilesSettings = field(default_factory=FilesSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)

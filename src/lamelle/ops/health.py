@@ -34,12 +34,12 @@ class Check:
     took_ms: float
 
 
-def checks(archive: Archive, started_s: float, dimse: int = 0) -> list[Check]:
+def checks(archive: Archive, started_s: float, dimse: int = 0, hl7: int = 0) -> list[Check]:
     """All checks of a serving node.
 
-    `started_s`: its time.monotonic() at the start; `dimse`: how many processes stand behind its DICOM port.
+    `started_s`: its time.monotonic() at the start; `dimse`, `hl7`: how many processes stand behind these ports.
     """
-    wanted = {"jobs": 1} | ({"dimse": dimse} if dimse else {})
+    wanted = {"jobs": 1} | ({"dimse": dimse} if dimse else {}) | ({"hl7": hl7} if hl7 else {})
     return [
         _check("database", lambda: database(archive)),
         _check("blobs", lambda: blobs(archive)),
@@ -139,13 +139,13 @@ def living(data_dir: Path, kind: str, count: int, started_s: float) -> str:
     raise Unavailable("process_silent", f"of {count} processes for {kind} {found} showed themselves lately")
 
 
-def endpoint(archive: Archive, dimse: int) -> Callable[[Request], JSONResponse]:
-    """GET /health: 200 when every check holds, else 503; `dimse`: as in `checks`."""
+def endpoint(archive: Archive, dimse: int, hl7: int = 0) -> Callable[[Request], JSONResponse]:
+    """GET /health: 200 when every check holds, else 503; `dimse` and `hl7` as in `checks`."""
     started_s = time.monotonic()
 
     def health(request: Request) -> JSONResponse:
         """200 when this node can do its work, else 503; the body says which check failed."""
-        found = checks(archive, started_s, dimse)
+        found = checks(archive, started_s, dimse, hl7)
         ok = all(check.ok for check in found)
         body = {
             "status": "ok" if ok else "failing",

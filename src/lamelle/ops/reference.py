@@ -289,6 +289,8 @@ def counters() -> str:
     """Every counter, histogram and gauge of /metrics."""
     wiring.words([])  # importing wiring imported every room, and each declared its own; but for the DICOM network's
     importlib.import_module("lamelle.doors.dimse.server")
+    importlib.import_module("lamelle.doors.hl7.queue")
+    importlib.import_module("lamelle.doors.hl7.server")
     parts = ["# Metrics", NOTE, "`/metrics` gives these in Prometheus' text form, summed over the workers of the node."]
     rows = [f"| `{m.name}` | {m.kind} | {_labels(m.labels)} | {m.about} |" for m in telemetry.declared.values()]
     rows += [f"| `{name}` | gauge | {_labels(labels)} | {said} |" for name, (said, labels) in metrics.GAUGES.items()]

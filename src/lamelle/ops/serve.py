@@ -1,8 +1,8 @@
 """`lamelle serve`: the processes of one node, what each does, and what must be so before they start.
 
 One parent that listens; N workers that accept on its socket and answer HTTP; N children behind the DICOM port, if there
-is one; a child for jobs and watched folders. How children are born, watched and ended is in children; what they do is
-in answering and wiring.
+is one, and one behind the HL7 port; a child for jobs and watched folders. How children are born, watched and ended is
+in children; what they do is in answering and wiring.
 """
 
 import fcntl
@@ -33,6 +33,8 @@ SHARED: Final = (
     "lamelle.doors.dimse.server",
     "lamelle.doors.dimse.forwarding",
     "lamelle.doors.dimse.notifying",
+    "lamelle.doors.hl7.server",
+    "lamelle.doors.hl7.telling",
     "prometheus_client.mmap_dict",
     "uvloop",
 )
@@ -59,11 +61,17 @@ def serve(settings: Settings, announce: Callable[[str], None] = print) -> None:
         if dicom is not None:
             held_open.enter_context(dicom)
             announce(f"Lamelle receives DICOM on {_shown(*dicom.getsockname()[:2])} as {settings.dimse.aet}")
+        hl7 = hl7_door(settings)
+        if hl7 is not None:
+            held_open.enter_context(hl7)
+            announce(f"Lamelle receives HL7 on {_shown(*hl7.getsockname()[:2])}")
         where = _shown(settings.serve.host, web.getsockname()[1])
         scheme = "https" if settings.serve.tls_cert else "http"
-        private = [thing for thing in (lock, web, dicom) if thing is not None]
+        private = [thing for thing in (lock, web, dicom, hl7) if thing is not None]
         family = Family(
-            list(_places(settings, web, dicom)), private, lambda: announce(f"Lamelle listens on {scheme}://{where}")
+            list(_places(settings, web, dicom, hl7)),
+            private,
+            lambda: announce(f"Lamelle listens on {scheme}://{where}"),
         )
         family.live()
         children.apart(lambda: _stopped(settings))
@@ -91,7 +99,9 @@ def _stopped(settings: Settings) -> None:
     wiring.stopped(settings)
 
 
-def _places(settings: Settings, web: socket.socket, dicom: socket.socket | None) -> Iterator[Child]:
+def _places(
+    settings: Settings, web: socket.socket, dicom: socket.socket | None, hl7: socket.socket | None
+) -> Iterator[Child]:
     stop_timeout_s = settings.serve.stop_timeout_s
     for _ in range(settings.serve.workers):
         yield Child("lamelle worker", lambda ready: answer(settings, web, ready), stop_timeout_s + GRACE_S, (web,))
@@ -99,6 +109,8 @@ def _places(settings: Settings, web: socket.socket, dicom: socket.socket | None)
     if dicom is not None:
         for _ in range(settings.dimse.workers):
             yield Child("lamelle dimse", lambda _: receive(settings, dicom), stop_timeout_s + GRACE_S, (dicom,))
+    if hl7 is not None:
+        yield Child("lamelle hl7", lambda _: exchange(settings, hl7), stop_timeout_s + GRACE_S, (hl7,))
 
 
 # -- what the processes do -------------------------------------------------------------------------------------------
@@ -119,6 +131,14 @@ def receive(settings: Settings, listener: socket.socket) -> None:
 
     with health.beating(settings.archive.data_dir, "dimse"):
         wiring.receive(settings, listener, settings.serve.stop_timeout_s)
+
+
+def exchange(settings: Settings, listener: socket.socket) -> None:
+    """Accept HL7 connections until SIGTERM; messages in work are answered first."""
+    from lamelle.ops import health, wiring
+
+    with health.beating(settings.archive.data_dir, "hl7"):
+        wiring.exchange(settings, listener, settings.serve.stop_timeout_s)
 
 
 def tend(settings: Settings) -> None:
@@ -187,6 +207,28 @@ def dicom_door(settings: Settings) -> socket.socket | None:
         return server.listen(dimse.host, dimse.port)
     except OSError as error:
         raise _cannot_listen(dimse.host, dimse.port, error) from error
+
+
+def hl7_door(settings: Settings) -> socket.socket | None:
+    """The socket of the HL7 port; None when none is asked for.
+
+    Raises: Denied hl7_not_loopback, port_denied; Unavailable port_in_use; Invalid bad_certificate, bad_dialect.
+    """
+    hl7 = settings.hl7
+    for peer in hl7.peers:
+        from lamelle.doors.hl7 import dialect
+
+        dialect.load(peer.dialect)
+    if hl7.port is None:
+        return None
+    from lamelle.doors.hl7 import tls
+
+    if not hl7.peers and not is_loopback(hl7.host):
+        raise Denied(
+            "hl7_not_loopback", f"hl7.host {hl7.host} would let anyone change cases; name in hl7.peers who may"
+        )
+    tls.server_context(hl7)
+    return listening(hl7.host, hl7.port)
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> LamelleError:

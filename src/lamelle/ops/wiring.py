@@ -47,7 +47,7 @@ from lamelle.doors.web.api import api
 from lamelle.doors.web.opening import opening
 from lamelle.doors.web.pages import pages
 from lamelle.doors.web.tiles import TilesFastPath
-from lamelle.lab import quality, scanning
+from lamelle.lab import messages, quality, scanning
 from lamelle.lab.room import Lab
 from lamelle.ops import health, metrics, signals
 from lamelle.ops.config import Settings
@@ -55,6 +55,7 @@ from lamelle.ops.routes import table
 
 if TYPE_CHECKING:
     from lamelle.doors.dimse.node import Node
+    from lamelle.doors.hl7.room import Exchange
 
 PATIENT: Final = frozenset({"00100020", "00100021"})
 SENDERS: Final = 4
@@ -182,7 +183,7 @@ def whose(archive: Archive, study_uid: str, series_uid: str) -> guard.Found | No
 def all_routes(archive: Archive, access: Access, settings: Settings) -> list[BaseRoute]:
     """Every route of the node, in order of matching."""
     return [
-        Route("/health", health.endpoint(archive, settings.dimse.processes), methods=["GET"]),
+        Route("/health", health.endpoint(archive, settings.dimse.processes, settings.hl7.processes), methods=["GET"]),
         Route("/metrics", metrics.endpoint(archive), methods=["GET"]),
         dicomweb.mount(archive, settings.dicomweb),
         *fhir.mounted(archive, lab_of(archive, settings), settings.fhir, settings.dicomweb.prefix),
@@ -300,6 +301,31 @@ def receive(settings: Settings, sock: socket.socket, stop_timeout_s: float) -> N
         archive.close()
 
 
+# -- HL7 -----------------------------------------------------------------------------------------------------------
+
+
+def exchange_of(archive: Archive, settings: Settings) -> "Exchange":
+    """What HL7 works on; a process that has no part in it does not load it."""
+    from lamelle.doors.hl7.room import Exchange
+
+    link = settings.hl7.link or settings.access.public_url
+    return Exchange(Lab(archive.db, archive.clock, settings.lab), settings.hl7, link)
+
+
+def exchange(settings: Settings, sock: socket.socket, stop_timeout_s: float) -> None:
+    """Take messages on a listening socket until SIGTERM, in the main thread."""
+    from lamelle.doors.hl7.server import Server
+
+    archive = opened(settings)
+    try:
+        server = Server(exchange_of(archive, settings), sock)
+        signals.on_end(server.stop)
+        server.run()
+        server.finish(stop_timeout_s)
+    finally:
+        archive.close()
+
+
 # -- work that no request waits for ----------------------------------------------------------------------------------
 
 
@@ -335,6 +361,7 @@ def loops(archive: Archive, settings: Settings, stop: threading.Event) -> list[C
     senders = [jobs.Runner(archive.db, to_peers, archive.clock, settings.jobs) for _ in range(SENDERS)]
     forwarding.wake(archive.db, archive.clock)
     commitment.wake(archive.db, archive.clock)
+    messages.wake(Lab(archive.db, archive.clock, settings.lab))
     watcher = Watcher(archive, settings.files, archive.clock, stop)
     return [
         lambda: runner.run_forever(stop),
@@ -352,18 +379,23 @@ def sending(archive: Archive, settings: Settings, stop: threading.Event) -> dict
     from lamelle.doors.dimse import commitment as reports
     from lamelle.doors.dimse import forwarding as queues
     from lamelle.doors.dimse import notifying
+    from lamelle.doors.hl7 import queue
 
     node = node_of(archive, settings)
     return {
         forwarding.JOB: partial(queues.drain, node, stop=stop),
         commitment.JOB: partial(reports.deliver, node),
         notifying.NOTIFY: partial(notifying.notify, node),
+        messages.SEND: partial(queue.drain, exchange_of(archive, settings), stop=stop),
     }
 
 
 def handlers(archive: Archive, settings: Settings) -> dict[str, jobs.Handler]:
     """Kind of job to who does it."""
     from lamelle.doors.dimse import notifying
+    from lamelle.doors.hl7 import taking, telling
+
+    exchange = exchange_of(archive, settings)
 
     def purge(payload: Mapping[str, Any]) -> None:
         lifecycle.purge(archive.db, archive.blobs, archive.clock, grace_s=float(payload["grace_s"]))
@@ -376,6 +408,8 @@ def handlers(archive: Archive, settings: Settings) -> dict[str, jobs.Handler]:
         scanning.SCAN: partial(scanning.scanned, lab, archive),
         scanning.EXPECT: partial(scanning.expected_again, lab),
         quality.JUDGE: partial(quality.judged, lab),
+        messages.TAKE: partial(taking.again, exchange),
+        **{telling.JOB + kind: partial(telling.tell, exchange, kind) for kind in telling.NEWS},
     }
 
 
@@ -388,16 +422,22 @@ def looking(archive: Archive, settings: Settings) -> dict[str, jobs.Handler]:
 def subscriptions(settings: Settings) -> events.Subscriptions:
     """Event to what follows it; nobody waits for a study to rest unless somebody is to be told."""
     from lamelle.doors.dimse import notifying
+    from lamelle.doors.hl7 import telling
 
-    stored = [events.Follow(scanning.SCAN, ("study_uid", "series_uid"), settings.lab.scan_settle_s)]
+    stored: list[str | events.Follow] = [
+        events.Follow(scanning.SCAN, ("study_uid", "series_uid"), settings.lab.scan_settle_s)
+    ]
     if notifying.listeners(settings.dimse):
         stored.append(events.Follow(notifying.SETTLE, ("study_uid",), settings.lab.settle_s))
-    return {
-        "InstanceStored": stored,
+    followed: dict[str, tuple[str | events.Follow, ...]] = {
+        "InstanceStored": tuple(stored),
         "SlideExpected": (events.Follow(scanning.EXPECT, ("slide",)),),
         "ScanArrived": (events.Follow(quality.JOB, ("scan",)),),
         "ScanMatched": (events.Follow(quality.JUDGE, ("scan",)),),
     }
+    for event, kind in telling.followed(settings.hl7).items():
+        followed[event] = (*followed.get(event, ()), kind)
+    return followed
 
 
 def relay(archive: Archive, subscribed: events.Subscriptions, poll_s: float, stop: threading.Event) -> None:

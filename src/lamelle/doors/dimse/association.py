@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Final
 
+from lamelle.base import tls as secured
 from lamelle.base.errors import Denied, Invalid, LamelleError, TooLarge, Unavailable
 from lamelle.doors.dimse import commands, negotiation, tls, wire
 from lamelle.doors.dimse.commands import Command
@@ -286,7 +287,7 @@ def accept(
     except LamelleError as error:
         _abort(line, error)
         raise error if isinstance(error, Aborted) else Aborted(error.code, error.message) from error
-    why = negotiation.TOO_MANY if full else negotiation.refusal(request, settings, address, tls.names(sock))
+    why = negotiation.TOO_MANY if full else negotiation.refusal(request, settings, address, secured.names(sock))
     if why is not None:
         host.turn_away(request, address, why)
         _tell(line, negotiation.write_rejection(why))

@@ -3,10 +3,8 @@
 The handshake itself is made by whoever holds the connection, in its own thread.
 """
 
-import socket
 import ssl
 from functools import lru_cache
-from typing import Any
 
 from lamelle.base import tls
 from lamelle.doors.dimse.settings import DimseSettings
@@ -32,13 +30,6 @@ def client_context(settings: DimseSettings) -> ssl.SSLContext:
     if not settings.tls_ca:
         context.load_default_certs()
     return context
-
-
-def names(sock: socket.socket) -> frozenset[str]:
-    """What the certificate that a client has shown, and an authority vouches for, calls it: common and other names."""
-    shown: Any = (sock.getpeercert() if isinstance(sock, ssl.SSLSocket) else None) or {}
-    subject = (value for part in shown.get("subject", ()) for kind, value in part if kind == "commonName")
-    return frozenset(map(str, (*subject, *(value for _, value in shown.get("subjectAltName", ())))))
 
 
 def _harden(context: ssl.SSLContext, settings: DimseSettings) -> None:
