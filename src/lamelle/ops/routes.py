@@ -159,6 +159,7 @@ PAGES: Final[Mapping[str, Rule]] = {
     "POST /api/cases/{number}/techniques": REPORT,
     "DELETE /api/cases/{number}/techniques/{technique}": REPORT,
     "GET /api/live": READ,
+    "GET /api/flow": SIGNED_IN,
     "GET /api/views": READ,
     "POST /api/views": READ,
     "DELETE /api/views/{number}": READ,

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from lamelle.access.model import WHOLE, Reach
-from lamelle.lab import dossier, worklists
+from lamelle.lab import changes, dossier, flow, worklists
 from lamelle.lab.room import Lab
 from lamelle.lab.worklists import COUNTED, Asked, Looker
 from lamelle.testing.laboratories import glass, known, placed
@@ -86,3 +86,13 @@ def test_a_case_and_a_list_of_cases_are_read_by_their_numbers(lab: Lab, within: 
 
     found = plans(lab, read)
     assert [plan for plan in found if "SCAN" in plan and not plan.startswith("SCAN (")] == []
+
+
+def test_figures_of_some_days_read_those_days(lab: Lab, within: Reach) -> None:
+    found = plans(lab, lambda conn: flow.figures(conn, within, lab.clock.now(), 7))
+    assert [plan for plan in found if SCAN.search(plan)] == []
+
+
+def test_news_are_asked_of_an_index(lab: Lab) -> None:
+    found = plans(lab, lambda conn: (changes.cases(conn, lab.clock.now()), changes.scans(conn, lab.clock.now())))
+    assert all("INDEX ix_" in plan for plan in found), found

@@ -25,6 +25,7 @@ from lamelle.doors.web import (
     deskmodels,
     emergency,
     fleet,
+    flow,
     hl7,
     identity,
     imports,
@@ -98,6 +99,7 @@ def api(
     include(app, desk.router(lab, archive, settings))
     include(app, fleet.router(lab))
     include(app, cases.router(lab))
+    include(app, flow.router(lab))
     include(app, live.router(lab, access))
     app.router.routes.append(Route(tiles.TEMPLATE, tiles.endpoint(archive), methods=["GET"]))
     app.add_exception_handler(LamelleError, http.answer_error)
