@@ -5,38 +5,34 @@ import type { DecisionItem, DecisionNew, DeskPage, DeskSlide, ExpectedPage, Made
 import { get, send } from "./client";
 import { queryClient } from "./queries";
 
-const WATCHED_MS = 10_000;
-
 export function deskQuery(kind: string, q: string) {
   return queryOptions({
-    queryKey: ["desk", kind, q],
+    queryKey: ["desk", "waiting", kind, q],
     queryFn: ({ signal }) => get<DeskPage>(`/api/desk?${new URLSearchParams({ kind, q })}`, signal),
     placeholderData: keepPreviousData,
-    refetchInterval: WATCHED_MS,
   });
 }
 
-export const decisionsQuery = () => queryOptions({ queryKey: ["decisions"], queryFn: ({ signal }) => get<DecisionItem[]>("/api/desk/decisions", signal) });
+export const decisionsQuery = () => queryOptions({ queryKey: ["desk", "decisions"], queryFn: ({ signal }) => get<DecisionItem[]>("/api/desk/decisions", signal) });
 
 /** Slides by accession or identifier, for a label a person can read and a program could not. */
-export const soughtQuery = (q: string) => queryOptions({ queryKey: ["sought", q], queryFn: ({ signal }) => get<DeskSlide[]>(`/api/desk/slides?${new URLSearchParams({ q })}`, signal), enabled: q.length > 1, placeholderData: keepPreviousData });
+export const soughtQuery = (q: string) => queryOptions({ queryKey: ["desk", "sought", q], queryFn: ({ signal }) => get<DeskSlide[]>(`/api/desk/slides?${new URLSearchParams({ q })}`, signal), enabled: q.length > 1, placeholderData: keepPreviousData });
 
 export function expectedQuery(day: string) {
   return queryOptions({
-    queryKey: ["expected", day],
+    queryKey: ["desk", "expected", day],
     queryFn: ({ signal }) => get<ExpectedPage>(`/api/expected?${new URLSearchParams({ day })}`, signal),
     placeholderData: keepPreviousData,
-    refetchInterval: WATCHED_MS,
   });
 }
 
 export const decide = (decision: DecisionNew) => changed(send<Made>("POST", "/api/desk/decisions", decision));
 export const undo = (id: number) => changed(send("DELETE", `/api/desk/decisions/${id}`));
 
-const MOVED = new Set(["desk", "decisions", "expected", "sought", "scan", "flow"]);
+const MOVED = ["desk", "scan", "flow"];
 
 async function changed<T>(work: Promise<T>): Promise<T> {
   const done = await work;
-  await queryClient.invalidateQueries({ predicate: (query) => MOVED.has(String(query.queryKey[0])) });
+  await Promise.all(MOVED.map((name) => queryClient.invalidateQueries({ queryKey: [name] })));
   return done;
 }

@@ -3,11 +3,12 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import type { Flow, ScannerChange } from "./api";
 import { get, send } from "./client";
+import { whileHere } from "./live";
 import { queryClient } from "./queries";
 
 export function flowQuery(days: string, department: string) {
   const asked = new URLSearchParams({ days, ...(department && { department }) });
-  return queryOptions({ queryKey: ["flow", days, department], queryFn: ({ signal }) => get<Flow>(`/api/flow?${asked}`, signal), placeholderData: keepPreviousData, refetchInterval: 60_000 });
+  return queryOptions({ queryKey: ["flow", days, department], queryFn: ({ signal }) => get<Flow>(`/api/flow?${asked}`, signal), placeholderData: keepPreviousData, refetchInterval: whileHere(60_000) });
 }
 
 export async function changeScanner(id: number, values: ScannerChange): Promise<void> {

@@ -38,9 +38,15 @@ let touchedAt = Date.now();
 let behind = false;
 
 function touched(): void {
+  const back = leftAlone();
   touchedAt = Date.now();
-  if (behind) missed();
+  if (behind || back) missed();
 }
+
+const leftAlone = () => Date.now() - touchedAt > LEFT_MS;
+
+/** For what has no news of its own: asked for again every so often while somebody is there. */
+export const whileHere = (everyMs: number) => () => (leftAlone() ? false : everyMs);
 
 function listen(): () => void {
   const news = gathered();
@@ -74,7 +80,7 @@ function gathered() {
   let desk = false;
   let timer = 0;
   const tell = () => {
-    if (Date.now() - touchedAt > LEFT_MS) behind = true;
+    if (leftAlone()) behind = true;
     else if (ids.size) void askCases(...ids);
     if (desk && !behind) void queryClient.invalidateQueries({ queryKey: ["desk"] });
     ids.clear();
@@ -99,5 +105,5 @@ function gathered() {
 
 function missed(): void {
   behind = false;
-  for (const name of ["cases", "case", "worklists", "desk"]) void queryClient.invalidateQueries({ queryKey: [name] });
+  for (const name of ["cases", "case", "worklists", "desk", "messages", "flow"]) void queryClient.invalidateQueries({ queryKey: [name] });
 }

@@ -3,6 +3,7 @@
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import type { Message, MessagePage, MessagesState } from "./api";
 import { get, send } from "./client";
+import { whileHere } from "./live";
 import { queryClient } from "./queries";
 
 export type MessagesAsked = { direction?: string; state?: string; peer?: string; kind?: string; q?: string; page?: string };
@@ -15,12 +16,12 @@ export function messagesQuery({ page = "0", ...asked }: MessagesAsked) {
     queryKey: ["messages", asked, page],
     queryFn: ({ signal }) => get<MessagePage>(`/api/hl7/messages?${search}`, signal),
     placeholderData: keepPreviousData,
-    refetchInterval: 10_000,
+    refetchInterval: whileHere(10_000),
   });
 }
 
 export const messageQuery = (id: string) => queryOptions({ queryKey: ["message", id], queryFn: ({ signal }) => get<Message>(`/api/hl7/messages/${id}`, signal) });
-export const messagesStateQuery = () => queryOptions({ queryKey: ["messages", "state"], queryFn: ({ signal }) => get<MessagesState>("/api/hl7/state", signal), refetchInterval: 10_000 });
+export const messagesStateQuery = () => queryOptions({ queryKey: ["messages", "state"], queryFn: ({ signal }) => get<MessagesState>("/api/hl7/state", signal), refetchInterval: whileHere(10_000) });
 
 export const repair = (id: number, text: string) => changed(send("POST", `/api/hl7/messages/${id}/repair`, { text }));
 export const replay = (id: number) => changed(send("POST", `/api/hl7/messages/${id}/replay`));

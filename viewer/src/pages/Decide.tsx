@@ -102,7 +102,7 @@ function DecideScan({ item, scan, onDecide }: Props & { scan: DeskScan }) {
           {candidates.length === 0 && <p className="none">{t(word.length > 1 ? "desk.nothingSought" : "desk.noCandidate")}</p>}
           <ol className="candidates">
             {candidates.map((one, index) => (
-              <CandidateItem key={one.slide.id} candidate={one} index={index} said={scan.barcode || scan.said_container} onMatch={() => match(one.slide)} />
+              <CandidateItem key={one.slide.id} candidate={one} index={index} said={scan.barcode.split(", ")[0] || scan.said_container} onMatch={() => match(one.slide)} />
             ))}
           </ol>
         </section>

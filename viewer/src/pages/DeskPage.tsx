@@ -59,7 +59,7 @@ export function DeskPage() {
     void run(async () => {
       const { id } = await decide(decision);
       setLast({ id, text, item: key });
-    }).then((done) => !done && setGone((before) => before.filter((one) => one !== key)));
+    }).then(() => setGone((before) => before.filter((one) => one !== key)));
   };
   const takeBack = () => {
     if (!last) return;
@@ -67,7 +67,6 @@ export function DeskPage() {
     setLast(null);
     void run(async () => {
       await undo(id);
-      setGone((before) => before.filter((one) => one !== key));
       setOpen(key);
     });
   };

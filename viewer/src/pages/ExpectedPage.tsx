@@ -110,7 +110,7 @@ function Progress({ page }: { page: Expected }) {
 function Slides({ title, slides }: { title: string; slides: DeskSlide[] }) {
   const { t } = useTranslation();
   return (
-    <section className="expected" aria-label={title}>
+    <section className="expected">
       <h2>
         {title} <span className="dim">{slides.length}</span>
       </h2>

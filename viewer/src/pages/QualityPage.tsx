@@ -70,7 +70,7 @@ function Quality({ quality }: { quality: ScanQuality }) {
         <div>
           <Against quality={quality} />
           <Measures measures={quality.measures} />
-          {may(session, "schedule") && <Rescan scan={quality.scan} />}
+          {may(session, "schedule") && slide && <Rescan scan={quality.scan} />}
         </div>
       </div>
     </>

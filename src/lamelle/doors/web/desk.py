@@ -27,7 +27,7 @@ from lamelle.doors.web.deskmodels import (
 from lamelle.doors.web.labmodels import CasePatient, Made, ScanNode
 from lamelle.doors.web.reading import instant, iso_day
 from lamelle.doors.web.settings import WebSettings
-from lamelle.lab import desk, fleet, scanning
+from lamelle.lab import desk, fleet, matching, scanning
 from lamelle.lab.room import Lab
 
 Row = Any  # a row of the catalogue, whose driver stays behind base.db
@@ -163,7 +163,7 @@ def scan_of(row: Row, pictures: frozenset[str]) -> DeskScan:
         study_uid=row.study_uid,
         series_uid=row.series_uid,
         state=row.state,
-        barcode=row.barcode,
+        barcode=", ".join(matching.codes(row.barcode)),
         label_text=row.label_text,
         said_container=row.said_container,
         scanner=row.scanner,
