@@ -342,4 +342,15 @@ remembered_place = sa.Table(
 )
 """Where studies belong while `rebuild` makes their rows anew: no file says it. Empty else."""
 
+known_patient = sa.Table(
+    "known_patient",
+    schema,
+    sa.Column("study_uid", Word, primary_key=True),
+    sa.Column("columns", sa.Text, nullable=False),
+    sa.Column("source", Word, nullable=False, index=True),
+)
+"""Whose a study is where somebody knows better than its files: columns of `study` that hold over theirs, as JSON.
+
+No index of files: `rebuild` leaves it as it is. `source` says who knows it."""
+
 TABLES: dict[Level, sa.Table] = {Level.STUDY: study, Level.SERIES: series, Level.INSTANCE: instance}

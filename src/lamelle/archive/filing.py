@@ -218,7 +218,8 @@ def _save_series(
 
 def _save_studies(conn: sa.Connection, groups: dict[str, _Group], now: datetime) -> None:
     changes = no_changes()
-    for group in groups.values():
+    known = known_patients(conn, sorted(groups))
+    for uid, group in groups.items():
         if not group.added:
             if not group.instances:
                 conn.execute(sa.delete(study).where(study.c.id == group.id))
@@ -230,6 +231,7 @@ def _save_studies(conn: sa.Connection, groups: dict[str, _Group], now: datetime)
             group.modalities = facts.many(sorted(there.scalars()))
         values["modalities"] = group.modalities
         if group.changed:
+            group.merged.values |= known.get(uid, {})
             values |= group.merged.values | {"lead": group.merged.lead, "fills": group.merged.packed_fills()}
         conn.execute(statements.UPDATE_STUDY, values | {"this": group.id})
         if group.named:
@@ -268,10 +270,16 @@ def refresh(conn: sa.Connection, study_id: int, now: datetime) -> None:
         modalities = facts.many(sorted({part.values["modality"] for part, _ in parts.values()}))
         instances = sum(count for _, [count] in parts.values())
         values = {"modalities": modalities, "series_count": len(parts), "instance_count": instances}
+        owner.values |= known_patients(conn, [before.uid]).get(before.uid, {})
         _update(conn, study, study_id, owner, values | {"updated_at": now})
         save_words(conn, study_id, owner.values)
         count_change(changes, counted, (owner.values["study_date"], modalities, before.place, len(parts), instances))
     add_to_tally(conn, changes)
+
+
+def known_patients(conn: sa.Connection, uids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Columns that hold over what the files of these studies say, by study."""
+    return {row.study_uid: json.loads(row.columns) for row in statements.KNOWN_PATIENT.rows(conn, uids)}
 
 
 def _update(conn: sa.Connection, table: sa.Table, number: int, merged: Merged, values: dict[str, Any]) -> None:

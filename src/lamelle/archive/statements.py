@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lamelle.archive import catalogue
-from lamelle.archive.catalogue import instance, series, study, tombstone
+from lamelle.archive.catalogue import instance, known_patient, series, study, tombstone
 from lamelle.base.db import insert_in
 
 CHUNK = 500
@@ -47,6 +47,7 @@ STUDY_THERE = among(sa.select(study.c.uid), study.c.uid)
 STUDY_LOCKED = among(sa.select(study.c.id).order_by(study.c.uid).with_for_update(), study.c.uid)
 STUDY = among(sa.select(study), study.c.uid)
 SERIES = among(sa.select(series), series.c.uid)
+KNOWN_PATIENT = among(sa.select(known_patient), known_patient.c.study_uid)
 
 INSERT_SERIES = sa.insert(series).returning(series.c.id, series.c.study_id, series.c.uid)
 INSERT_METADATA = sa.insert(catalogue.metadata)

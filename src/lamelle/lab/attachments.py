@@ -4,7 +4,6 @@ What such an instance looks like is `dicom.documents`'; here is whose it is.
 """
 
 import hashlib
-import re
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -17,15 +16,14 @@ from lamelle.base.errors import Invalid, NotFound, TooLarge, Unavailable
 from lamelle.base.ids import uid_from
 from lamelle.dicom import documents
 from lamelle.dicom.documents import About
-from lamelle.lab import cases
-from lamelle.lab.records import attachment, patient
+from lamelle.lab import cases, identifying, patients
+from lamelle.lab.records import attachment
 from lamelle.lab.room import Lab, in_write
 
 Row = sa.Row[Any]
 
 KINDS: Final = ("request", "macroscopy", "photograph", "other")
 """request: the form that came with the specimen; macroscopy: the sheet of who cut it up."""
-_DAY = re.compile(r"\d{4}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 LIMIT: Final = 64 << 20
 """Bytes of one document: a hundred scanned pages."""
 
@@ -94,12 +92,11 @@ def content(lab: Lab, archive: Archive, reach: Reach, case_id: int, attachment_i
 
 def _about(conn: sa.Connection, lab: Lab, row: Row, title: str, data: bytes) -> About:
     """One series a document: its names follow from the case and the bytes."""
-    who = conn.execute(sa.select(patient).where(patient.c.id == row.patient_id)).first()
     names: dict[str, str] = {}
-    if who is not None:
-        names = {"patient_id": who.identifier, "issuer": who.issuer, "sex": who.sex}
-        names["name"] = f"{who.family}^{who.given}".rstrip("^").replace("\\", " ")
-        names["birth_date"] = who.birth_date if _DAY.fullmatch(who.birth_date) else ""
+    if row.patient_id is not None:
+        who = identifying.as_dicom(patients.one(conn, row.patient_id))
+        names = {"patient_id": who.patient_id, "issuer": who.issuer, "name": who.name}
+        names |= {"birth_date": who.birth_date, "sex": who.sex}
     print_ = hashlib.sha256(data).digest()
     series, sop = (uid_from("attachment", level, row.study_uid, print_) for level in ("series", "instance"))
     count = conn.execute(sa.select(sa.func.count()).where(attachment.c.case_id == row.id)).scalar_one()

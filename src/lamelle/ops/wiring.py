@@ -47,7 +47,7 @@ from lamelle.doors.web.api import api
 from lamelle.doors.web.opening import opening
 from lamelle.doors.web.pages import pages
 from lamelle.doors.web.tiles import TilesFastPath
-from lamelle.lab import messages, quality, scanning
+from lamelle.lab import identifying, messages, quality, scanning
 from lamelle.lab.room import Lab
 from lamelle.ops import health, metrics, signals
 from lamelle.ops.config import Settings
@@ -410,6 +410,7 @@ def handlers(archive: Archive, settings: Settings) -> dict[str, jobs.Handler]:
         quality.JUDGE: partial(quality.judged, lab),
         messages.TAKE: partial(taking.again, exchange),
         **{telling.JOB + kind: partial(telling.tell, exchange, kind) for kind in telling.NEWS},
+        identifying.IDENTIFY: partial(identifying.identify, lab),
     }
 
 
@@ -434,6 +435,7 @@ def subscriptions(settings: Settings) -> events.Subscriptions:
         "SlideExpected": (events.Follow(scanning.EXPECT, ("slide",)),),
         "ScanArrived": (events.Follow(quality.JOB, ("scan",)),),
         "ScanMatched": (events.Follow(quality.JUDGE, ("scan",)),),
+        "CaseChanged": (events.Follow(identifying.IDENTIFY, ("case",)),),
     }
     for event, kind in telling.followed(settings.hl7).items():
         followed[event] = (*followed.get(event, ()), kind)
