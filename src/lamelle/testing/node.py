@@ -20,6 +20,7 @@ from lamelle.base.db import Database
 START_S = 60.0
 READY = "Lamelle listens on "
 DICOM_READY = "Lamelle receives DICOM on "
+HL7_READY = "Lamelle receives HL7 on "
 
 
 class Node:
@@ -45,6 +46,7 @@ class Node:
         self._arguments = ["--data", str(data_dir), "--port", str(port), "--workers", str(workers)]
         self._arguments += ["--dimse-port", "0"] if dimse else []
         self.dimse_port = 0
+        self.hl7_port = 0
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LAMELLE_")}
         compiled = {"PYTHONDONTWRITEBYTECODE": ""}  # a start compiles nothing that was compiled before
         access = {"LAMELLE_ACCESS_SIGN_IN": "required" if sign_in else "none"}
@@ -84,6 +86,8 @@ class Node:
     def _ready(self, line: str) -> bool:
         if line.startswith(DICOM_READY):
             self.dimse_port = int(line.removeprefix(DICOM_READY).split(" as ")[0].rpartition(":")[2])
+        if line.startswith(HL7_READY):
+            self.hl7_port = int(line.rpartition(":")[2])
         return line.startswith(READY)
 
     def stop(self, number: int = signal.SIGTERM, timeout_s: float = 60.0) -> int:

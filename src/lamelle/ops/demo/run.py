@@ -82,6 +82,7 @@ def settings_of(data: Path, port: int, workers: int) -> Settings:
         "web.demo": [{"login": one.login, "password": one.password, "role": one.role.value} for one in ACCOUNTS],
         "serve.port": port,
         "serve.workers": workers,
+        "hl7.port": 0,
         "log.level": "warning",
     }
     settings = config.load(overrides=named)
