@@ -224,9 +224,10 @@ def unmerge(lab: Lab, caller: Caller, merge_id: int) -> None:
 
 
 def merges(conn: sa.Connection, patient_id: int) -> list[Row]:
-    """The merges that a record takes part in, newest first, those undone included."""
+    """The merges that a record and those merged into it take part in, newest first, those undone included."""
     c = patient_merge.c
-    mine = sa.or_(c.gone_id == patient_id, c.kept_id == patient_id)
+    here = sa.select(patient.c.id).where(sa.or_(patient.c.id == patient_id, patient.c.merged_into == patient_id))
+    mine = sa.or_(c.gone_id.in_(here), c.kept_id.in_(here))
     return list(conn.execute(sa.select(patient_merge).where(mine).order_by(c.merged_at.desc(), c.id.desc())))
 
 

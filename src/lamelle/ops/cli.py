@@ -20,6 +20,7 @@ from lamelle.ops.auditing import audit
 from lamelle.ops.config import Settings
 from lamelle.ops.hl7 import hl7
 from lamelle.ops.options import Data, File, settings_of
+from lamelle.ops.patients import patient
 from lamelle.ops.peers import dicom
 from lamelle.ops.people import place, token, user
 
@@ -32,6 +33,7 @@ worklist = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Slides
 app.add_typer(audit, name="audit")
 app.add_typer(dicom, name="dicom")
 app.add_typer(hl7, name="hl7")
+app.add_typer(patient, name="patient")
 app.add_typer(user, name="user")
 app.add_typer(place, name="place")
 app.add_typer(token, name="token")
