@@ -14,6 +14,7 @@ from lamelle.access.model import Action, Caller, Reach
 from lamelle.archive import filing, within
 from lamelle.archive.catalogue import study, tombstone
 from lamelle.audit import ledger
+from lamelle.base import events
 from lamelle.base.clock import Clock
 from lamelle.base.db import Database
 from lamelle.base.errors import Denied, NotFound
@@ -35,6 +36,7 @@ def move(db: Database, clock: Clock, caller: Caller, study_uid: str, place: int,
             raise Denied("not_allowed", "a study is moved by who administers, or may delete in, both places")
         places.check(conn, place)
         _move(conn, row, place)
+        events.record(conn, "StudyMoved", {"study_uid": row.uid, "place": place}, clock=clock)
         what = {
             "study_uid": row.uid,
             "patient_id": row.patient_id,

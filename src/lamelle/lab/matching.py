@@ -29,6 +29,10 @@ ORDER: Final = ("arrives", "leaves", "stays")
 """Of what happens in one moment."""
 WAITED_FOR: Final = ("ordered", "cut", "stained", "coverslipped", "to_scan", "rejected")
 """States of a slide whose scan is still to come."""
+GONE: Final = "deleted"
+"""Reason of a scan whose images were deleted."""
+ASIDE: Final = frozenset({("rejected", "quality"), ("ignored", GONE)})
+"""States with reasons of scans that no slide has any more though no person said so."""
 SEVERAL: Final = "\\"
 """What the column of several codes begins with."""
 
@@ -200,15 +204,17 @@ def _outcomes(
 ) -> dict[int, Outcome]:
     found: dict[int, Outcome] = {}
     claimed: dict[int, Row] = {}
+    aside = {number for number, row in rows.items() if number not in decided and (row.state, row.reason) in ASIDE}
     for number, verdict in verdicts.items():
-        if verdict.slide is not None:
+        if number in aside:
+            found[number] = Outcome(rows[number].state, rows[number].reason, rows[number].slide_id, False)
+        elif verdict.slide is not None:
             claimed[verdict.slide.id] = verdict.slide
         elif number not in decided:
             found[number] = Outcome("unmatched", verdict.reason, None, False)
     for glass in claimed.values():
-        claims = [
-            rows[number] for number, verdict in verdicts.items() if verdict.slide and verdict.slide.id == glass.id
-        ]
+        named = (number for number, verdict in verdicts.items() if verdict.slide and verdict.slide.id == glass.id)
+        claims = [rows[number] for number in named if number not in aside]
         holding = [row for row in rows.values() if row.id in decided and _holds(row, glass)]
         free = sorted((row for row in claims if row.id not in decided), key=_scanned)
         if rule(lab, tree, glass.place).rescans == "newest":

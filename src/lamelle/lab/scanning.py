@@ -28,9 +28,11 @@ from lamelle.lab.settings import CodeRule
 
 Row = sa.Row[Any]
 
-SCAN, EXPECT = "scan", "expect"
-"""Kinds of job: look at a series that arrived; look whether a slide's scan waits."""
+SCAN, EXPECT, FOLLOW = "scan", "expect", "scans_follow"
+"""Kinds of job: look at a series that arrived; whether a slide's scan waits; what became of a study's scans."""
 LABELS_READ = Counter("lamelle_labels_total", "Labels of slides that were looked at, by what was read.", ("read",))
+LATER: Final = 10
+"""Priority of looking at what was stored before: what arrives comes first."""
 OF_SCANNER: Final = ("00081010", "00181000", "00080070", "00081090")
 """Station Name, Device Serial Number, Manufacturer, Manufacturer's Model Name."""
 MOMENT: Final = re.compile(r"(\d{14})(\.\d{1,6})?([+-]\d{4})?")
@@ -62,18 +64,41 @@ def expected_again(lab: Lab, payload: Mapping[str, Any]) -> None:
     feeding.renew(lab, slide_id)
 
 
-def again(lab: Lab, archive: Archive, *, unmatched_only: bool = True) -> int:
-    """Have every slide series looked at that has no scan, or none that is matched, or all of them; how many."""
+def follow(lab: Lab, payload: Mapping[str, Any]) -> None:
+    """Job: scans whose images were deleted are no slide's any more; those of a study that moved are where it is."""
+    in_write(lab, lambda conn: _follow(conn, lab, str(payload["study_uid"])))
+
+
+def _follow(conn: sa.Connection, lab: Lab, study_uid: str) -> None:
+    matching.alone(conn)
+    there = sa.select(series.c.uid, study.c.place).join(study, study.c.id == series.c.study_id)
+    places_of = {row.uid: row.place for row in conn.execute(there.where(study.c.uid == study_uid))}
+    slides: set[int] = set()
+    changed = []
+    for row in conn.execute(sa.select(scan).where(scan.c.study_uid == study_uid)).all():
+        slides |= set() if row.slide_id is None else {row.slide_id}
+        if row.series_uid not in places_of:
+            matching.write(conn, lab, row, matching.Outcome("ignored", matching.GONE, None, False))
+        elif places_of[row.series_uid] != row.place:
+            conn.execute(sa.update(scan).where(scan.c.id == row.id).values(place=places_of[row.series_uid]))
+        changed.append(row.id)
+    matching.touch(conn, lab, slides)
+    related = (row.id for number in slides for row in matching.relatives(conn, number))
+    matching.settle(conn, lab, [*changed, *related])
+
+
+def again(lab: Lab, *, every: bool = False) -> int:
+    """Have the slides looked at that have no scan, or one that waits; or `every` one. How many jobs that makes."""
     slides = sa.select(study.c.uid, series.c.uid).join(series, series.c.study_id == study.c.id)
     slides = slides.where(series.c.modality == "SM")
-    if unmatched_only:
+    if not every:
         done = sa.select(scan.c.series_uid).where(scan.c.state.in_(("matched", "rejected", "ignored")))
         slides = slides.where(series.c.uid.not_in(done))
     with lab.db.write() as conn:
         found = conn.execute(slides.order_by(series.c.id)).all()
         for study_uid, series_uid in found:
             named = {"study_uid": study_uid, "series_uid": series_uid}
-            jobs.enqueue(conn, SCAN, named, key=f"{SCAN}:{study_uid}:{series_uid}", clock=lab.clock)
+            jobs.enqueue(conn, SCAN, named, key=f"{SCAN}:{study_uid}:{series_uid}", priority=LATER, clock=lab.clock)
     return len(found)
 
 
@@ -115,6 +140,8 @@ def _kept(conn: sa.Connection, lab: Lab, row: Row, found: dict[str, Any], head: 
     now = lab.clock.now()
     said = (_text(head, tag) for tag in OF_SCANNER)
     values = found | {"scanner": fleet.seen(conn, lab, row.place, *said), "place": row.place, "updated_at": now}
+    returned = sa.update(scan).where(scan.c.series_uid == row.uid, scan.c.reason == matching.GONE)
+    conn.execute(returned.values(reason=""))
     adding = insert(conn, scan).values(**values, series_uid=row.uid, study_uid=row.study_uid, arrived_at=now)
     adding = adding.on_conflict_do_update(index_elements=["series_uid"], set_={**values, "study_uid": row.study_uid})
     number = int(conn.execute(adding.returning(scan.c.id)).scalar_one())

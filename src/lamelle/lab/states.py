@@ -71,7 +71,7 @@ SCAN: Final = _table(
     duplicate: matched unmatched unexpected rejected ignored
     unexpected: matched unmatched duplicate rejected ignored
     matched: unmatched duplicate unexpected rejected ignored
-    rejected: matched unmatched duplicate unexpected
+    rejected: matched unmatched duplicate unexpected ignored
     ignored: unmatched duplicate unexpected matched rejected
     """
 )

@@ -188,6 +188,20 @@ def worklist_remove(
 
 
 @app.command()
+def match(
+    every: Annotated[bool, typer.Option("--all", help="Those that have their slide, too.")] = False,
+    data: Data = None,
+    file: File = None,
+) -> None:
+    """Have the labels of stored slides read, and the slides of their cases found, by the jobs of `serve`."""
+    from lamelle.lab import scanning
+    from lamelle.ops import wiring
+
+    with wiring.laboratory(existing(settings_of(data, file), catalogue=True)) as lab:
+        typer.echo(f"{scanning.again(lab, every=every)} slides will be looked at")
+
+
+@app.command()
 def move(
     study: Annotated[str, typer.Argument(help="Study Instance UID.")],
     place: Annotated[int, typer.Argument(help="Number of the place it will belong to.")],

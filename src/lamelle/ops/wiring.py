@@ -407,6 +407,7 @@ def handlers(archive: Archive, settings: Settings) -> dict[str, jobs.Handler]:
         notifying.SETTLE: partial(notifying.settle, node_of(archive, settings)),
         scanning.SCAN: partial(scanning.scanned, lab, archive),
         scanning.EXPECT: partial(scanning.expected_again, lab),
+        scanning.FOLLOW: partial(scanning.follow, lab),
         quality.JUDGE: partial(quality.judged, lab),
         messages.TAKE: partial(taking.again, exchange),
         **{telling.JOB + kind: partial(telling.tell, exchange, kind) for kind in telling.NEWS},
@@ -432,6 +433,8 @@ def subscriptions(settings: Settings) -> events.Subscriptions:
         stored.append(events.Follow(notifying.SETTLE, ("study_uid",), settings.lab.settle_s))
     followed: dict[str, tuple[str | events.Follow, ...]] = {
         "InstanceStored": tuple(stored),
+        "InstancesRejected": (events.Follow(scanning.FOLLOW, ("study_uid",)),),
+        "StudyMoved": (events.Follow(scanning.FOLLOW, ("study_uid",)),),
         "SlideExpected": (events.Follow(scanning.EXPECT, ("slide",)),),
         "ScanArrived": (events.Follow(quality.JOB, ("scan",)),),
         "ScanMatched": (events.Follow(quality.JUDGE, ("scan",)),),

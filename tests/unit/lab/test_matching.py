@@ -204,6 +204,20 @@ def test_a_cancelled_slide_keeps_its_scan_marked(lab: Lab, steps: tuple[str, ...
     assert stands(lab) == {"1": MATCHED}
 
 
+def test_what_quality_control_rejected_stays_so(lab: Lab, clock: SetClock) -> None:
+    ordered(lab, order())
+    number = arrived(lab, "1", "S1")
+    with lab.db.write() as conn:
+        conn.execute(sa.update(scan).where(scan.c.id == number).values(state="rejected", reason="quality"))
+        matching.touch(conn, lab, {1})
+    scanning.match_waiting(lab, 1)
+    assert stands(lab) == {"1": ("rejected", "quality", "S1", False)}
+    clock.move(60)
+    arrived(lab, "2", "S1", minute=5)
+    assert stands(lab)["2"] == MATCHED
+    assert slides(lab) == {"S1": "scanned"}
+
+
 SCANS = (
     ("1", "S1", ""),
     ("2", "S1", "S2"),

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 from bench import barcodes as bench
-from tests.unit.lab.test_matching import MATCHED, stands
+from tests.unit.lab.test_matching import MATCHED, slides, stands
 
+from lamelle.access import places
 from lamelle.access.model import WHOLE
+from lamelle.access.room import SYSTEM
+from lamelle.archive import lifecycle, moving
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.base import events, jobs
 from lamelle.base.ids import uid_from
@@ -82,7 +85,7 @@ def work(archive: Archive, settings: config.Settings, clock: SetClock, seconds: 
         clock.move(seconds)
         handlers = wiring.handlers(archive, settings)
         jobs.Runner(
-            archive.db, {kind: handlers[kind] for kind in (scanning.SCAN, scanning.EXPECT)}, clock
+            archive.db, {kind: handlers[kind] for kind in (scanning.SCAN, scanning.EXPECT, scanning.FOLLOW)}, clock
         ).run_pending()
 
 
@@ -185,12 +188,41 @@ def test_what_was_stored_before_is_looked_at_again(
 ) -> None:
     cases.take(lab, order())
     archives.stored(archive, [*slide_of("1", picture()), *slide_of("2", None), instances.instance("9")])
-    assert scanning.again(lab, archive) == 2
+    assert scanning.again(lab) == 2
     clock.move(60)
     work(archive, settings, clock)
     assert sorted(state for state, *_ in stands(lab).values()) == ["matched", "unmatched"]
-    assert scanning.again(lab, archive) == 1
-    assert scanning.again(lab, archive, unmatched_only=False) == 2
+    assert scanning.again(lab) == 1
+    assert scanning.again(lab, every=True) == 2
+
+
+def test_a_scan_whose_images_are_deleted_is_no_slides(
+    lab: Lab, archive: Archive, settings: config.Settings, clock: SetClock
+) -> None:
+    cases.take(lab, order())
+    files = slide_of(label=picture())
+    archives.stored(archive, files)
+    work(archive, settings, clock)
+    assert row(lab).state == "matched"
+    lifecycle.delete(archive.db, archive.blobs, clock, WHOLE, uid_from("study", "1"), grace_s=60)
+    work(archive, settings, clock)
+    assert stands(lab)[uid_from("series", "1", "1")] == ("ignored", "deleted", "", False)
+    assert slides(lab) == {CODE: "ordered"}
+    scanning.match_waiting(lab, 1)
+    assert row(lab).state == "ignored"
+    archives.store(archive, *files)
+    work(archive, settings, clock)
+    assert stands(lab)[uid_from("series", "1", "1")] == ("matched", "", CODE, True)
+
+
+def test_scans_go_with_their_study(lab: Lab, archive: Archive, settings: config.Settings, clock: SetClock) -> None:
+    archives.stored(archive, slide_of(label=picture()))
+    work(archive, settings, clock)
+    with lab.db.write() as conn:
+        site = places.add(conn, "site", "Across the street", 1)
+    moving.move(archive.db, clock, SYSTEM, uid_from("study", "1"), site)
+    work(archive, settings, clock)
+    assert row(lab).place == site
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from lamelle import __version__
+from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.base import telemetry
 from lamelle.base.errors import NotFound, Unavailable
 from lamelle.ops import cli
+from lamelle.testing import archives, pictures
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +82,13 @@ def test_a_lost_catalogue_is_not_sound(tmp_path: Path) -> None:
     with pytest.raises(NotFound) as caught:
         run("verify", "--data", str(tmp_path))
     assert caught.value.code == "no_catalogue"
+
+
+def test_stored_slides_are_looked_at_again(tmp_path: Path) -> None:
+    archive = Archive.open(ArchiveSettings(tmp_path, reserve_bytes=0))
+    archives.stored(archive, pictures.slide("1", "1"))
+    archive.close()
+    assert run("match", "--data", str(tmp_path)) == (0, "1 slides will be looked at\n")
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
