@@ -44,6 +44,7 @@ from lamelle.doors.dicomweb.frames import FramesFastPath
 from lamelle.doors.fhir import routes as fhir
 from lamelle.doors.files.watching import Watcher
 from lamelle.doors.web.api import api
+from lamelle.doors.web.hl7 import Console, Told
 from lamelle.doors.web.opening import opening
 from lamelle.doors.web.pages import pages
 from lamelle.doors.web.tiles import TilesFastPath
@@ -180,6 +181,13 @@ def whose(archive: Archive, study_uid: str, series_uid: str) -> guard.Found | No
     return guard.Found(uid, patient_id, issuer, place)
 
 
+def pages_api(archive: Archive, access: Access, settings: Settings) -> FastAPI:
+    """What the pages ask."""
+    told = {one.name: Told(one.dialect, one.reached, float(one.silence_s)) for one in settings.hl7.peers}
+    console = Console(settings.hl7.port, told)
+    return api(archive, access, settings.web, audit(archive, settings), lab_of(archive, settings), console)
+
+
 def all_routes(archive: Archive, access: Access, settings: Settings) -> list[BaseRoute]:
     """Every route of the node, in order of matching."""
     return [
@@ -187,7 +195,7 @@ def all_routes(archive: Archive, access: Access, settings: Settings) -> list[Bas
         Route("/metrics", metrics.endpoint(archive), methods=["GET"]),
         dicomweb.mount(archive, settings.dicomweb),
         *fhir.mounted(archive, lab_of(archive, settings), settings.fhir, settings.dicomweb.prefix),
-        Mount("/api", app=api(archive, access, settings.web, audit(archive, settings), lab_of(archive, settings))),
+        Mount("/api", app=pages_api(archive, access, settings)),
         Mount("/", app=pages(opening(archive, settings.web))),
     ]
 

@@ -701,7 +701,6 @@ export type ScanQuality = {
   scanner: string;
   measured_at: string | null;
   slide: DeskSlide | null;
-  has_label: boolean;
 };
 
 export type ScannerChange = {

@@ -62,11 +62,13 @@ export function shiftDay(day: string, by: number): string {
   return moment.toISOString().slice(0, 10);
 }
 
+const SIGNS: Record<string, string> = { um: "µm", mm2: "mm²", tiles: "", ratio: "" };
+
 /** A measure with its unit; a share is written in hundredths. */
 export function measureText(value: number | null, unit: string, language: string): string {
   if (value === null) return "—";
   if (unit === "share") return `${numberText(100 * value, language, 1)} %`;
-  return [numberText(value, language, 2), unit].filter(Boolean).join(" ");
+  return [numberText(value, language, 2), SIGNS[unit] ?? unit].filter(Boolean).join(" ");
 }
 
 const UNITS = [

@@ -15,3 +15,6 @@ export async function setThresholds(limits: Limit[]): Promise<void> {
   await send("PUT", "/api/quality/thresholds", limits);
   await queryClient.invalidateQueries({ queryKey: ["thresholds"] });
 }
+
+/** It is looked at soon, by a job. */
+export const lookAgain = (scan: number) => send("POST", `/api/scans/${scan}/quality`);

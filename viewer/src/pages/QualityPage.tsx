@@ -9,7 +9,7 @@ import { thumbnailOf } from "../data/addresses";
 import type { Measure, ScanQuality } from "../data/api";
 import { decide, undo } from "../data/desk";
 import { measureText, momentText, numberText } from "../data/format";
-import { type Heat, heatmapOf, qualityQuery } from "../data/quality";
+import { type Heat, heatmapOf, lookAgain, qualityQuery } from "../data/quality";
 import { may, useSession } from "../data/session";
 import { stainName } from "../data/stain";
 import { CaseLink } from "../tools/CaseLink";
@@ -70,7 +70,7 @@ function Quality({ quality }: { quality: ScanQuality }) {
         <div>
           <Against quality={quality} />
           <Measures measures={quality.measures} />
-          {may(session, "schedule") && slide && <Rescan scan={quality.scan} />}
+          {may(session, "schedule") && <Acts scan={quality.scan} known={slide !== null} />}
         </div>
       </div>
     </>
@@ -152,16 +152,18 @@ function Measures({ measures }: { measures: Measure[] }) {
   );
 }
 
-function Rescan({ scan }: { scan: number }) {
+function Acts({ scan, known }: { scan: number; known: boolean }) {
   const { t } = useTranslation();
+  const session = useSession();
   const { busy, error, run } = useWork();
   const [asked, setAsked] = useState<number | null>(null);
   const ask = () => void run(async () => setAsked((await decide({ kind: "rescan", scan })).id));
   const back = () => asked !== null && void run(() => undo(asked).then(() => setAsked(null)));
-  useShortcuts(asked === null ? { r: ask } : { z: back });
+  const [looking, setLooking] = useState(false);
+  useShortcuts(known ? (asked === null ? { r: ask } : { z: back }) : {});
   return (
     <div className="rescan" role="status">
-      {asked === null ? (
+      {asked === null ? known && (
         <Keyed keys="r" tone="main" disabled={busy} onClick={ask}>
           {t("desk.acts.rescan")}
         </Keyed>
@@ -174,9 +176,18 @@ function Rescan({ scan }: { scan: number }) {
         </>
       )}
       {error && <span className="bad">{error}</span>}
-      <Button component={Link} to="/thresholds" variant="subtle">
-        {t("thresholds.title")}
-      </Button>
+      {looking ? (
+        <span className="dim">{t("quality.looking")}</span>
+      ) : (
+        <Button variant="default" disabled={busy} onClick={() => void run(() => lookAgain(scan)).then((done) => done && setLooking(true))}>
+          {t("quality.again")}
+        </Button>
+      )}
+      {may(session, "operate") && (
+        <Button component={Link} to="/thresholds" variant="subtle">
+          {t("thresholds.title")}
+        </Button>
+      )}
     </div>
   );
 }

@@ -71,7 +71,7 @@ function Table({ kept }: { kept: Threshold[] }) {
                     row={row}
                     edits={edits}
                     onChange={(values) => change(at, values)}
-                    onAdd={() => setRows(rows.toSpliced(at + 1, 0, { ...row, stain: "", scanner: "", fresh: true }))}
+                    onAdd={() => setRows(rows.toSpliced(at + 1, 0, { ...row, stain: "", scanner: "", fresh: true, default: false }))}
                     onDrop={() => (row.fresh ? setRows(rows.toSpliced(at, 1)) : change(at, { gone: true }))}
                   />
                 ),
@@ -116,11 +116,11 @@ function Line({ row, edits, onChange, onAdd, onDrop }: LineProps) {
         <td key={field}>
           <span className="bound">
             <span className="dim" aria-hidden="true">
-              {row.higher ? "<" : ">"}
+              {row.higher ? ">" : "<"}
             </span>
             <TextInput
               size="xs"
-              aria-label={`${name}, ${t(`thresholds.columns.${field}`)}, ${t(row.higher ? "thresholds.below" : "thresholds.above")}`}
+              aria-label={`${name}, ${t(`thresholds.columns.${field}`)}, ${t(row.higher ? "thresholds.above" : "thresholds.below")}`}
               value={row[field]}
               disabled={!edits}
               error={wrong(row[field])}
@@ -136,8 +136,8 @@ function Line({ row, edits, onChange, onAdd, onDrop }: LineProps) {
             {t("thresholds.add")}
           </Button>
         )}
-        {edits && !general && (
-          <button type="button" className="quiet" aria-label={`${t("thresholds.drop")} : ${name}`} onClick={onDrop}>
+        {edits && !row.default && (
+          <button type="button" className="quiet" aria-label={`${t(general ? "thresholds.back" : "thresholds.drop")} : ${name}`} title={t(general ? "thresholds.back" : "thresholds.drop")} onClick={onDrop}>
             <Icon name="close" size={16} />
           </button>
         )}

@@ -36,6 +36,8 @@ SIGNED_IN: Final = Rule()
 """For what people do about themselves."""
 SEARCH: Final = Rule(Action.VIEW, "search")
 VIEW: Final = Rule(Action.VIEW, "view")
+LOOK: Final = Rule(Action.VIEW)
+"""What is seen of one scan is entered by who shows it: there is no study in its path."""
 PREVIEW: Final = Rule(Action.VIEW, "view", "preview")
 """A small picture in a list: entered apart from looking at the images."""
 LABEL: Final = Rule(Action.VIEW_LABEL, "view_label")

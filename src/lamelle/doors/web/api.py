@@ -33,6 +33,7 @@ from lamelle.doors.web import (
     labmodels,
     live,
     oidc,
+    quality,
     roles,
     series,
     session,
@@ -70,7 +71,7 @@ def api(
     settings: WebSettings = DEFAULTS,
     ledger: Audit | None = None,
     laboratory: Lab | None = None,
-    exchange: hl7.Exchange | None = None,
+    console: hl7.Console | None = None,
 ) -> FastAPI:
     """The application to mount at /api."""
     lab = cast(Lab, laboratory)
@@ -95,9 +96,10 @@ def api(
     include(app, emergency.router(archive, access))
     include(app, audit.router(cast(Audit, ledger)))
     include(app, worklists.router(lab))
-    include(app, hl7.router(lab, exchange or hl7.Exchange()))
+    include(app, hl7.router(lab, console or hl7.Console()))
     include(app, desk.router(lab, archive, settings))
     include(app, fleet.router(lab))
+    include(app, quality.router(lab))
     include(app, cases.router(lab))
     include(app, flow.router(lab))
     include(app, live.router(lab, access))

@@ -152,13 +152,12 @@ class ScanQuality(Model):
     scanner: str
     measured_at: str | None
     slide: DeskSlide | None
-    has_label: bool
 
 
 class Threshold(Model):
     """From where a measure warns and fails, of a stain and a scanner; "" is any.
 
-    What is `higher` is better higher. `default` is what counts where nobody said otherwise.
+    `higher` says that more is worse. `default` is what counts where nobody said otherwise.
     """
 
     stain: str

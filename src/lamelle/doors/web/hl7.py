@@ -42,14 +42,14 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class Console:
     """What the console says of the HL7 door: its port, and its peers by name."""
 
     port: int | None = None
     peers: Mapping[str, Told] = field(default_factory=dict)
 
 
-def router(lab: Lab, exchange: Exchange) -> APIRouter:
+def router(lab: Lab, console: Console) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/hl7/messages")
@@ -104,7 +104,7 @@ def router(lab: Lab, exchange: Exchange) -> APIRouter:
     @routes.get("/hl7/state")
     def state(request: Request) -> MessagesState:
         """How the exchange with each system goes."""
-        silence = {name: told.silence_s for name, told in exchange.peers.items()}
+        silence = {name: told.silence_s for name, told in console.peers.items()}
         with lab.db.read() as conn:
             found = messages.state(conn, guard.reach(request), lab.clock.now(), silence)
 
@@ -112,9 +112,9 @@ def router(lab: Lab, exchange: Exchange) -> APIRouter:
             return sum(peer.counts.get(state, 0) for peer in found)
 
         return MessagesState(
-            listening=exchange.port is not None,
-            port=exchange.port,
-            peers=[_peer(one, exchange.peers.get(one.peer)) for one in found],
+            listening=console.port is not None,
+            port=console.port,
+            peers=[_peer(one, console.peers.get(one.peer)) for one in found],
             error=count("error"),
             dead=count("dead"),
             waiting=count("waiting"),

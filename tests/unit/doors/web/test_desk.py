@@ -15,7 +15,7 @@ from lamelle.audit.model import Entry
 from lamelle.base.ids import uid_from
 from lamelle.doors.web.api import api
 from lamelle.doors.web.settings import WebSettings
-from lamelle.lab import cases
+from lamelle.lab import cases, quality
 from lamelle.lab.records import scan
 from lamelle.lab.room import Lab, LabSettings
 from lamelle.testing import instances, laboratory, pictures
@@ -138,3 +138,32 @@ def test_a_scanner_is_renamed(ask: Client, lab: Lab) -> None:
     assert (shown["name"], shown["installed_on"]) == ("SS1", "2024-01-02")
     assert ask(f"/api/scanners/{shown['id']}", "PATCH", b'{"name": "Room 2"}', **TYPED).status_code == 204
     assert ask("/api/scanners").json()[0]["name"] == "Room 2"
+
+
+def test_what_was_measured_of_a_scan(ask: Client, lab: Lab, archive: Archive, told: list[Entry]) -> None:
+    number = first(ask)["scan"]["id"]
+    told.clear()
+    before = ask(f"/api/scans/{number}/quality").json()
+    assert (before["series_uid"], before["measured_at"], before["measures"]) == (SERIES, None, [])
+    quality.check(lab, archive, {"scan": number})
+    found = ask(f"/api/scans/{number}/quality").json()
+    assert found["measured_at"] is not None
+    assert {"name", "value", "unit", "warn", "fail", "verdict"} == set(found["measures"][0])
+    assert [(entry.action, entry.study_uid) for entry in told] == [("view", uid_from("study", "biopsy"))]
+    for kind in found["heatmaps"]:
+        assert ask(f"/api/scans/{number}/heatmap.png?kind={kind}").content.startswith(b"\x89PNG")
+    assert ask(f"/api/scans/{number}/quality", "POST").status_code == 202
+    assert ask("/api/scans/999/quality").json()["code"] == "no_such_scan"
+
+
+def test_an_exception_of_a_stain_is_set_and_taken_back(ask: Client) -> None:
+    def put(warn: float | None, fail: float | None) -> int:
+        limit = {"stain": "PAS", "scanner": "", "measure": "blurred", "warn": warn, "fail": fail}
+        return int(ask("/api/quality/thresholds", "PUT", json.dumps([limit]).encode(), **TYPED).status_code)
+
+    def exceptions() -> list[Any]:
+        return [one["warn"] for one in ask("/api/quality/thresholds").json() if one["stain"] == "PAS"]
+
+    assert (put(0.2, 0.4), exceptions()) == (204, [0.2])
+    assert (put(None, None), exceptions()) == (204, [])
+    assert put(0.4, 0.2) == 400

@@ -12,7 +12,7 @@ from lamelle.access.room import Access
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.audit.model import Entry
 from lamelle.doors.web.api import api
-from lamelle.doors.web.hl7 import Exchange, Told
+from lamelle.doors.web.hl7 import Console, Told
 from lamelle.lab import messages
 from lamelle.lab.messages import Arrived
 from lamelle.lab.room import Lab, LabSettings
@@ -22,7 +22,7 @@ from lamelle.testing.guarded import open_to_all
 from lamelle.testing.people import CHEAP
 
 RAW = b"MSH|^~\\&|DIAMIC|X|SGI|X|20250312101500||OML^O21^OML_O21|M1|P|2.5.1\rPID|1||3^^^X||D\xe9^A\rSPM|1|25P1-A\r"
-EXCHANGE = Exchange(2575, {"DIAMIC": Told("diamic", True, 60.0), "GAM": Told("standard", False, 600.0)})
+CONSOLE = Console(2575, {"DIAMIC": Told("diamic", True, 60.0), "GAM": Told("standard", False, 600.0)})
 TYPED = {"content_type": "application/json"}
 
 
@@ -40,7 +40,7 @@ def told() -> list[Entry]:
 
 @pytest.fixture
 def ask(lab: Lab, told: list[Entry]) -> Client:
-    made = api(None, Access.open(lab.db, lab.clock, CHEAP), laboratory=lab, exchange=EXCHANGE)  # type: ignore[arg-type]
+    made = api(None, Access.open(lab.db, lab.clock, CHEAP), laboratory=lab, console=CONSOLE)  # type: ignore[arg-type]
     return client(open_to_all(Starlette(routes=[Mount("/api", made)]), told))
 
 
