@@ -68,6 +68,8 @@ class LabSettings:
 
     rescan: Literal["person", "automatic"] = "person"
     """Who asks for a new scan when quality control fails one: a person at the desk, or nobody has to."""
+    assign: Literal["person", "automatic"] = "person"
+    """Who gives a case that is ready to somebody: a person, or its specialty and how much each reader has to do."""
 
     def __post_init__(self) -> None:
         if self.worklist_limit < 1 or min(self.keep_days, self.settle_s, self.notify_days, self.scan_settle_s) < 0:

@@ -48,7 +48,7 @@ from lamelle.doors.web.hl7 import Console, Told
 from lamelle.doors.web.opening import opening
 from lamelle.doors.web.pages import pages
 from lamelle.doors.web.tiles import TilesFastPath
-from lamelle.lab import identifying, messages, quality, scanning
+from lamelle.lab import assignment, identifying, messages, quality, scanning
 from lamelle.lab.room import Lab
 from lamelle.ops import health, metrics, signals
 from lamelle.ops.config import Settings
@@ -417,6 +417,7 @@ def handlers(archive: Archive, settings: Settings) -> dict[str, jobs.Handler]:
         scanning.EXPECT: partial(scanning.expected_again, lab),
         scanning.FOLLOW: partial(scanning.follow, lab),
         quality.JUDGE: partial(quality.judged, lab),
+        assignment.ASSIGN: partial(assignment.automatic, lab),
         messages.TAKE: partial(taking.again, exchange),
         **{telling.JOB + kind: partial(telling.tell, exchange, kind) for kind in telling.NEWS},
         identifying.IDENTIFY: partial(identifying.identify, lab),
@@ -448,6 +449,8 @@ def subscriptions(settings: Settings) -> events.Subscriptions:
         "ScanMatched": (events.Follow(quality.JUDGE, ("scan",)),),
         "CaseChanged": (events.Follow(identifying.IDENTIFY, ("case",)),),
     }
+    if settings.lab.assign == "automatic":
+        followed["CaseChanged"] = (*followed["CaseChanged"], events.Follow(assignment.ASSIGN, ("case",)))
     for event, kind in telling.followed(settings.hl7).items():
         followed[event] = (*followed.get(event, ()), kind)
     return followed

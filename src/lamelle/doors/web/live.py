@@ -93,9 +93,9 @@ class Live:
             await self._polling
 
     async def _poll(self) -> None:
-        since = self._lab.clock.now()
+        since = began = self._lab.clock.now()
+        looked = self.looks
         told = {"cases": _marks(()), "scans": _marks(())}
-        first = True
         while self._listeners:
             try:
                 now = self._lab.clock.now()
@@ -105,9 +105,11 @@ class Live:
             else:
                 new = {name: [one for one in rows if told[name].get(one.id) != one.at] for name, rows in found.items()}
                 told, since = {name: _marks(rows) for name, rows in found.items()}, now
-                for listener in () if first else list(self._listeners):
+                if self.looks == looked:  # what changed before anybody listened is no news
+                    new = {name: [one for one in rows if one.at > began] for name, rows in new.items()}
+                for listener in list(self._listeners):
                     listener.tell(new["cases"], new["scans"])
-                first, self.looks = False, self.looks + 1
+                self.looks += 1
             await asyncio.sleep(self._poll_s)
 
     def _look(self, since: datetime) -> dict[str, list[Changed]]:
