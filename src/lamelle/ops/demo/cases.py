@@ -64,14 +64,15 @@ class Slide:
 
     @property
     def barcode(self) -> str:
-        return f"{self.case.accession}-{self.block}"
+        """What stands in its code, and is its name: of two slides never the same."""
+        return f"{self.case.accession}-{self.block}-{self.stain}"
 
     @property
     def name(self) -> str:
-        return f"{self.barcode}-{self.stain}"
+        return self.barcode
 
 
-_PATIENTS = {
+PATIENTS = {
     1: Patient(1, "EXEMPLE", "Louise", "F", date(1961, 5, 12)),
     2: Patient(2, "FICTIF", "Armand", "M", date(1954, 11, 3)),
     3: Patient(3, "MODELE", "Clémence", "F", date(1978, 2, 27)),
@@ -79,20 +80,24 @@ _PATIENTS = {
     5: Patient(5, "IMAGINAIRE", "Noé", "M", date(1990, 1, 8)),
     6: Patient(6, "FACTICE", "Aïcha", "F", date(1969, 9, 30)),
     7: Patient(7, "TEMOIN", "Marguerite", "F", date(1957, 4, 4)),
+    8: Patient(8, "SIMULÉE", "Élodie", "F", date(1983, 7, 21)),
+    9: Patient(9, "INVENTÉ", "Gaspard", "M", date(1966, 12, 2)),
+    10: Patient(10, "CHIMÈRE", "Solène", "F", date(1972, 10, 11)),
+    11: Patient(11, "FABLE", "Octave", "M", date(1959, 3, 5)),
 }
 
-COLON = Case("26H01234", _PATIENTS[2], 0, "Biopsies coliques")
-BREAST = Case("26H01241", _PATIENTS[1], 0, "Tumorectomie sein gauche")
-PROSTATE = Case("26H01198", _PATIENTS[4], 1, "Biopsies prostatiques")
-SKIN = Case("26H01187", _PATIENTS[3], 2, "Exérèse cutanée du dos")
-LIVER = Case("26H01150", _PATIENTS[6], 3, "Biopsie hépatique")
-NODE = Case("26H01163", _PATIENTS[7], 3, "Ganglion axillaire")
-KIDNEY = Case("26H01102", _PATIENTS[5], 5, "Biopsie rénale")
-SMEAR = Case("26C00417", _PATIENTS[3], 1, "Frottis cervical")
-GLOW = Case("26F00023", _PATIENTS[5], 5, "Immunofluorescence rénale")
-THORAX = Case("26R07731", _PATIENTS[4], 6, "Scanner thoracique")
-ABDOMEN = Case("26R07802", _PATIENTS[2], 4, "Scanner abdominal")
-LIVER_CT = Case("26R07644", _PATIENTS[6], 9, "Scanner hépatique")
+COLON = Case("26H01234", PATIENTS[2], 0, "Biopsies coliques")
+BREAST = Case("26H01241", PATIENTS[1], 0, "Tumorectomie sein gauche")
+PROSTATE = Case("26H01198", PATIENTS[4], 1, "Biopsies prostatiques")
+SKIN = Case("26H01187", PATIENTS[3], 2, "Exérèse cutanée du dos")
+LIVER = Case("26H01150", PATIENTS[6], 3, "Biopsie hépatique")
+NODE = Case("26H01163", PATIENTS[7], 3, "Ganglion axillaire")
+KIDNEY = Case("26H01102", PATIENTS[5], 5, "Biopsie rénale")
+SMEAR = Case("26C00417", PATIENTS[3], 1, "Frottis cervical")
+GLOW = Case("26F00023", PATIENTS[5], 5, "Immunofluorescence rénale")
+THORAX = Case("26R07731", PATIENTS[4], 6, "Scanner thoracique")
+ABDOMEN = Case("26R07802", PATIENTS[2], 4, "Scanner abdominal")
+LIVER_CT = Case("26R07644", PATIENTS[6], 9, "Scanner hépatique")
 
 SLIDES = (
     Slide(BREAST, "B2", "breast", "HE", "HE", 11520, 8192, 0.5, 47),

@@ -19,7 +19,7 @@ from lamelle.ops.demo.organs import ORGANS
 from lamelle.ops.demo.scene import Scene
 from lamelle.ops.demo.stainings import STAININGS
 
-VERSION = "1"  # of the drawing; another number makes everything anew
+VERSION = "2"  # of the drawing; another number makes everything anew
 Size = Literal["full", "small"]
 
 
@@ -82,7 +82,7 @@ def _smaller(slide: Slide) -> Slide:
     return replace(slide, width=1024, height=768, mpp=0.5)
 
 
-def _facts(case: Case, block: str, stain: str, organ: Code | None = None) -> SlideFacts:
+def _facts(case: Case, block: str, stain: str, organ: Code | None = None, barcode: str = "") -> SlideFacts:
     return SlideFacts(
         accession_number=case.accession,
         patient_id=case.patient.patient_id,
@@ -92,7 +92,7 @@ def _facts(case: Case, block: str, stain: str, organ: Code | None = None) -> Sli
         study_uid=case.study_uid,
         study_date=case.when.date(),
         study_description=case.title,
-        container_id=f"{case.accession}-{block}-{stain}",
+        container_id=barcode or f"{case.accession}-{block}-{stain}",
         block=block,
         stain=stain,
         anatomic_site=organ,
@@ -119,7 +119,7 @@ def _text(case: Case, barcode: str, stain: str) -> LabelText:
 
 def _slide(slide: Slide) -> Part:
     stain = {"HE": "H&E"}.get(slide.stain, slide.printed)
-    facts = _facts(slide.case, slide.block, stain, _SITES[slide.organ])
+    facts = _facts(slide.case, slide.block, stain, _SITES[slide.organ], slide.barcode)
     return Part(slide.name, slide.width * slide.height / 7e6, partial(make_slide, slide), facts)
 
 
@@ -141,7 +141,9 @@ def _smear(size: int, mpp: float, planes: tuple[float, ...]) -> Part:
 def make_smear(size: int, mpp: float, planes: tuple[float, ...], folder: Path) -> None:
     """Draws the smear and writes its DICOM."""
     smear = cytology.Smear(size, mpp, 3)
-    wsi.write(folder, cases.SMEAR, "L1", _text(cases.SMEAR, f"{cases.SMEAR.accession}-L1", "PAP"), planes, smear.scene)
+    wsi.write(
+        folder, cases.SMEAR, "L1", _text(cases.SMEAR, f"{cases.SMEAR.accession}-L1-PAP", "PAP"), planes, smear.scene
+    )
 
 
 def _glow(width: int, height: int) -> Part:

@@ -13,9 +13,10 @@ from lamelle.archive.store import Archive
 from lamelle.base.errors import Unavailable
 from lamelle.doors.files.importing import import_paths
 from lamelle.doors.files.settings import FilesSettings
+from lamelle.lab.room import Lab
 from lamelle.ops import wiring
 from lamelle.ops.config import Settings
-from lamelle.ops.demo import generate, people
+from lamelle.ops.demo import generate, laboratory, people
 from lamelle.ops.demo.generate import Part, Size
 
 
@@ -43,6 +44,7 @@ def prepare(settings: Settings, folder: Path, size: Size, console: Console) -> N
     if not refused:
         with wiring.people(settings) as access:
             people.invite(access)
+            laboratory.fill(Lab(access.db, access.clock, settings.lab))
         done.touch()
 
 

@@ -36,7 +36,7 @@ def test_a_slide_is_a_whole_aperio_file(slide: openslide.OpenSlide) -> None:
     assert slide.level_dimensions == ((1024, 768), (256, 192), (64, 48))
     assert set(slide.associated_images) == {"label", "macro", "thumbnail"}
     assert float(slide.properties["openslide.mpp-x"]) == 0.5
-    assert slide.properties["aperio.Barcode"] == "26H01234-A1"
+    assert slide.properties["aperio.Barcode"] == "26H01234-A1-HES"
     assert slide.properties["aperio.Date"] == "03/16/26"
     assert slide.color_profile is not None
 
@@ -49,7 +49,7 @@ def test_lower_levels_show_the_same_tissue(slide: openslide.OpenSlide) -> None:
 
 def test_the_label_is_read_by_a_barcode_reader(slide: openslide.OpenSlide) -> None:
     image = np.asarray(slide.associated_images["label"].convert("L"))
-    assert [found.text for found in zxingcpp.read_barcodes(image)] == ["26H01234-A1"]
+    assert [found.text for found in zxingcpp.read_barcodes(image)] == ["26H01234-A1-HES"]
 
 
 def test_our_own_reader_knows_every_file(made: dict[str, Path]) -> None:
