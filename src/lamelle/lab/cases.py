@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from lamelle.access import telling
+from lamelle.access import places, telling
 from lamelle.access.decide import decide
 from lamelle.access.model import Action, Caller, Reach, Resource
 from lamelle.archive import within
@@ -89,8 +89,8 @@ def place_of(conn: sa.Connection, case_id: int) -> int:
 def take(lab: Lab, order: Order) -> int:
     """Keep what a message says of a case; its number. Nothing is kept of an order that is refused.
 
-    Raises: Conflict("duplicate_container") when a container is another case's; Invalid("no_accession" |
-    "no_patient_identifier" | "bad_slide_state").
+    Raises: Conflict("duplicate_container" | "case_elsewhere") when a container is another case's, a case another
+    establishment's; Invalid("no_accession" | "no_patient_identifier" | "bad_slide_state").
     """
     if not order.case.value:
         raise Invalid("no_accession", "an order names its case, and this one does not")
@@ -123,11 +123,17 @@ def _take(conn: sa.Connection, lab: Lab, order: Order) -> int:
 
 
 def held(conn: sa.Connection, lab: Lab, name: Identifier, place: int) -> tuple[Row, bool]:
-    """The case of an accession number, made where there is none, locked; whether it is new."""
+    """The case of an accession number, made where there is none, locked; whether it is new.
+
+    Raises: Conflict("case_elsewhere") when it is another establishment's: no sender speaks of its cases.
+    """
     now, key = lab.clock.now(), {"accession": name.value, "issuer": name.issuer}
     start = {"place": place, "study_uid": ids.new_uid(), "created_at": now, "updated_at": now}
     made = conn.execute(insert(conn, case).values(**key, **start).on_conflict_do_nothing()).rowcount
-    return conn.execute(sa.select(case).filter_by(**key).with_for_update()).one(), made > 0
+    row = conn.execute(sa.select(case).filter_by(**key).with_for_update()).one()
+    if row.place != place and row.place not in places.tree(conn).establishment(place):
+        raise Conflict("case_elsewhere", "the accession number is that of another establishment's case")
+    return row, made > 0
 
 
 def _case_said(order: Order) -> dict[str, Any]:

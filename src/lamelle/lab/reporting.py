@@ -111,7 +111,7 @@ def take(lab: Lab, said: ReportSaid) -> int:
     """Keep what another system says of a report; the case's number. Said again, or late, it says nothing new.
 
     Of what it has not signed the newest word holds, until it signs; all it signed is kept, each a version.
-    A case nobody ordered yet is made. Raises: Invalid("no_accession").
+    A case nobody ordered yet is made. Raises: Invalid("no_accession"); Conflict("case_elsewhere").
     """
     if not said.case.value:
         raise Invalid("no_accession", "a report names its case, and this one does not")

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from lamelle.access import places
 from lamelle.access.model import FIRST_PLACE, WHOLE, Reach
 from lamelle.audit import model
 from lamelle.audit.tables import pending
 from lamelle.base.errors import Conflict, Invalid, NotFound
-from lamelle.lab import cases
-from lamelle.lab.orders import Identifier, Order, SlideSaid
+from lamelle.lab import cases, reporting
+from lamelle.lab.orders import Identifier, Order, ReportSaid, SlideSaid
 from lamelle.lab.records import block, case, scan, slide
 from lamelle.lab.room import Lab
 from lamelle.testing.laboratory import CASE, DOCTOR, ORDER, SPECIMEN, TECHNICIAN, WHO, at, glass, scanned
@@ -198,3 +199,25 @@ def test_the_furthest_the_laboratory_said_of_a_slide_holds(lab: Lab) -> None:
     assert slides_of(lab, number)["25P01234-A-1-1"] == "archived"
     with pytest.raises(Invalid):
         cases.take(lab, Order(CASE, at(13), slides=(glass(1, state="lost"),)))
+
+
+def test_no_sender_speaks_of_another_establishments_case(lab: Lab) -> None:
+    number = cases.take(lab, ORDER)
+    with lab.db.write() as conn:
+        department = places.add(conn, "department", "Pathologie", FIRST_PLACE)
+        elsewhere = places.add(conn, "establishment", "Elsewhere")
+    before = row_of(lab, number)
+    with pytest.raises(Conflict) as refused:
+        cases.take(lab, Order(CASE, at(9), place=elsewhere, description="taken"))
+    assert refused.value.code == "case_elsewhere"
+    with pytest.raises(Conflict):
+        reporting.take(lab, ReportSaid(CASE, at(9), "OTHER", "final", text="taken", place=elsewhere))
+    assert row_of(lab, number) == before
+    cases.take(lab, Order(CASE, at(10), place=department))
+    assert row_of(lab, number).place == department
+    assert set(slide_places(lab)) == {department}
+
+
+def slide_places(lab: Lab) -> list[int]:
+    with lab.db.read() as conn:
+        return list(conn.execute(sa.select(slide.c.place)).scalars())
