@@ -17,18 +17,25 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
+import sqlalchemy as sa
 from pydicom import Dataset, dcmread
 
 from bench.lines import watched
 from bench.plan import quantile
 from lamelle.access.model import Role
+from lamelle.access.room import Access
+from lamelle.archive.settings import ArchiveSettings
+from lamelle.archive.store import Archive
 from lamelle.base import ids
+from lamelle.base.db import Database
+from lamelle.lab.records import scan as scan_row
 from lamelle.ops.demo import labels, wsi
 from lamelle.ops.demo.cases import Case, Patient
 from lamelle.ops.demo.labels import LabelText
@@ -36,6 +43,7 @@ from lamelle.ops.demo.organs import ORGANS
 from lamelle.ops.demo.scene import Scene
 from lamelle.ops.demo.stainings import STAININGS
 from lamelle.ops.demo.svs import compress
+from lamelle.testing import people as made
 from lamelle.testing import postgres
 from lamelle.testing.client import Client
 from lamelle.testing.node import Node
@@ -136,14 +144,19 @@ class Press:
     """Prints slides: one was drawn, the others are its pixels with other words."""
 
     def __init__(self, folder: Path) -> None:
+        if not (folder / "label.dcm").exists():
+            self._draw(folder)
+        self._parts = [_cut(path.read_bytes()) for path in sorted(folder.glob("level*.dcm"))]
+        self._label = dcmread(folder / "label.dcm")
+
+    def _draw(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         case = Case("26B99999", Patient(0, "MODELE", "Rien", "F", date(1960, 1, 1)), 0, "Biopsies")
         staining = STAININGS["HES"]
         scene = Scene(8192, 6144, 0.5, staining.stains, 3)
         ORGANS["colon"](scene, staining)
         text = LabelText("CHU", "26B99999-A1-1", "MODELE", "HES", "22/11/2026")
         wsi.write(folder, case, "A1", text, (0.0,), lambda depth: scene)
-        self._parts = [_cut(path.read_bytes()) for path in sorted(folder.glob("level*.dcm"))]
-        self._label = dcmread(folder / "label.dcm")
 
     @property
     def size(self) -> int:
@@ -187,7 +200,9 @@ def _part10(ds: Dataset) -> bytes:
     return wsi.part10(ds, "1.2.840.10008.1.2.4.50")
 
 
-def scan(node: Node, token: str, press: Press, todo: "Queue[tuple[Glass, str]]", name: str, times: Times) -> None:
+def scan(
+    node: Node, who: dict[str, str], press: Press, todo: "Queue[tuple[Glass, str]]", name: str, times: Times
+) -> None:
     """Store slide after slide by STOW-RS until there is none."""
     with Client(node.url, timeout_s=600) as client:
         while True:
@@ -197,7 +212,7 @@ def scan(node: Node, token: str, press: Press, todo: "Queue[tuple[Glass, str]]",
                 return
             files = press.print(glass, study, name)
             began = time.perf_counter()
-            ask(client, token, "POST", "/dicomweb/studies", *_related(files))
+            ask(client, who, "POST", "/dicomweb/studies", *_related(files))
             times.add("slide stored", time.perf_counter() - began)
 
 
@@ -209,15 +224,16 @@ def _related(files: list[bytes]) -> tuple[bytes, str]:
 # -- the pathologists ------------------------------------------------------------------------------------------------
 
 
-def read(node: Node, token: str, done: "set[int]", lock: threading.Lock, count: int, times: Times) -> None:
+def read(node: Node, login: str, done: "set[int]", lock: threading.Lock, count: int, times: Times) -> None:
     """Take ready cases from the worklist and validate them until all are."""
     with Client(node.url, timeout_s=600) as client:
+        who = signed_in(client, login)
         while True:
             with lock:
                 if len(done) >= count:
                     return
-            page = timed(times, "worklist", lambda: ask(client, token, "GET", "/api/cases?view=all&limit=50"))
-            timed(times, "counts of the worklists", lambda: ask(client, token, "GET", "/api/worklists"))
+            page = timed(times, "worklist", lambda: ask(client, who, "GET", "/api/cases?view=all&limit=50"))
+            timed(times, "counts of the worklists", lambda: ask(client, who, "GET", "/api/worklists"))
             free = None
             with lock:
                 for item in page["items"]:
@@ -228,27 +244,27 @@ def read(node: Node, token: str, done: "set[int]", lock: threading.Lock, count: 
             if free is None:
                 time.sleep(0.5)
                 continue
-            sign_out(client, token, free, times)
+            sign_out(client, who, free, times)
 
 
-def sign_out(client: Client, token: str, number: int, times: Times) -> None:
+def sign_out(client: Client, who: dict[str, str], number: int, times: Times) -> None:
     """Open a case, look at every slide, write and validate its report."""
     path = f"/api/cases/{number}"
-    timed(times, "case opened", lambda: ask(client, token, "POST", f"{path}/open"))
-    whole = timed(times, "case page", lambda: ask(client, token, "GET", path))
+    timed(times, "case opened", lambda: ask(client, who, "POST", f"{path}/open"))
+    whole = timed(times, "case page", lambda: ask(client, who, "GET", path))
     for slide in slides_of(whole):
         series = next(scan["series_uid"] for scan in slide["scans"] if scan["current"])
-        said = timed(times, "slide page", lambda uid=series: ask(client, token, "GET", f"/api/slides/{uid}"))
+        said = timed(times, "slide page", lambda uid=series: ask(client, who, "GET", f"/api/slides/{uid}"))
         assert said["uid"] == series
         rng = random.Random(series)
         for _ in range(TILES_OF_A_SLIDE):
             tile = f"/api/slides/{series}/levels/0/tiles/{rng.randrange(16)}/{rng.randrange(12)}"
-            timed(times, "tile", lambda tile=tile: ask(client, token, "GET", tile))
-    text = json.dumps({"text": "Muqueuse colique sans lésion notable. " * 20, "version": None}).encode()
-    written = timed(times, "report written", lambda: ask(client, token, "PUT", f"{path}/report", text))
+            timed(times, "tile", lambda tile=tile: ask(client, who, "GET", tile))
+    text = json.dumps({"text": "Muqueuse colique sans lésion notable. " * 20, "version": 0}).encode()
+    written = timed(times, "report written", lambda: ask(client, who, "PUT", f"{path}/report", text))
     final = json.dumps({"state": "final"}).encode()
     route = f"{path}/report/{written['version']}/finish"
-    timed(times, "report validated", lambda: ask(client, token, "POST", route, final))
+    timed(times, "report validated", lambda: ask(client, who, "POST", route, final))
 
 
 def slides_of(node: Any) -> Iterator[Any]:
@@ -270,15 +286,28 @@ def timed(times: Times, name: str, work: Any) -> Any:
     return found
 
 
+def signed_in(client: Client, login: str) -> dict[str, str]:
+    """What a browser of somebody says with each request: reports are signed by people, not by tokens."""
+    body = json.dumps({"login": login, "password": made.PASSWORD}).encode()
+    answer = client.ask("POST", "/api/session", {"content-type": "application/json", "x-lamelle": "page"}, body)
+    cookie = answer.headers["set-cookie"].partition(";")[0]
+    return {"cookie": cookie, "x-lamelle": answer.json()["csrf"]}
+
+
 def ask(
-    client: Client, token: str, method: str, path: str, body: bytes | None = None, kind: str = "application/json"
+    client: Client,
+    who: dict[str, str],
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    kind: str = "application/json",
 ) -> Any:
     """What a request is answered with. Raises: RuntimeError for a refusal."""
-    headers = {"authorization": f"Bearer {token}"} | ({"content-type": kind} if body is not None else {})
+    headers = who | ({"content-type": kind} if body is not None else {})
     answer = client.ask(method, path, headers, body)
     if answer.status >= 300:
         raise RuntimeError(f"{method} {path}: {answer.status} {answer.body[:300]!r}")
-    return answer.json() if "json" in answer.headers.get("content-type", "") else answer.body
+    return answer.json() if answer.body and "json" in answer.headers.get("content-type", "") else answer.body
 
 
 # -- the day ---------------------------------------------------------------------------------------------------------
@@ -288,33 +317,47 @@ def day(work: Path, cases: int, slides: int, url: str) -> None:
     """Replay it and print what it took."""
     plan, times, lock = planned(cases, slides), Times(), threading.Lock()
     print("drawing the slide that all others are printed from", flush=True)
-    (work / "press").mkdir()
-    press = Press(work / "press")
+    press = Press(Path(tempfile.gettempdir()) / "lamelle-press")
+    logins = [f"reader{number}" for number in range(READERS)]
+    archive = Archive.open(ArchiveSettings(work / "data", url))
+    for login in logins:
+        made.person(Access.open(archive.db, archive.clock, made.CHEAP), login, Role.PATHOLOGIST)
+    archive.close()
     environment = {"LAMELLE_HL7_PORT": str(port()), "LAMELLE_LAB_SETTLE_S": "1"}
     environment |= {"LAMELLE_ARCHIVE_DATABASE_URL": url} if url else {}
     with Node(work / "data", sign_in=True, environment=environment) as node:
-        scanner = node.token("scanner", Role.DEVICE)
-        reader = node.token("reader", Role.PATHOLOGIST)
+        scanner = {"authorization": f"Bearer {node.token('scanner', Role.DEVICE)}"}
         todo: Queue[tuple[Glass, str]] = Queue()
         for case in plan:
             study = ids.new_uid()
             for glass in case:
                 todo.put((glass, study))
         done: set[int] = set()
-        people = [threading.Thread(target=order_all, args=(int(environment["LAMELLE_HL7_PORT"]), plan, times))]
-        for number in range(SCANNERS):
-            people.append(threading.Thread(target=scan, args=(node, scanner, press, todo, f"SCAN{number}", times)))
-        for _ in range(READERS):
-            people.append(threading.Thread(target=read, args=(node, reader, done, lock, cases, times)))
-        with watched(node.process.pid) as spent:
-            for one in people:
-                one.start()
-            for one in people:
-                one.join()
+        with watched(node.process.pid) as spent, ThreadPoolExecutor(1 + SCANNERS + READERS) as pool:
+            people = [pool.submit(order_all, int(environment["LAMELLE_HL7_PORT"]), plan, times)]
+            for number in range(SCANNERS):
+                people.append(pool.submit(scan, node, scanner, press, todo, f"SCAN{number}", times))
+            for reader in logins:
+                people.append(pool.submit(read, node, reader, done, lock, cases, times))
+            for one in as_completed(people):
+                if one.exception() is not None:
+                    done.update(range(-cases, 0))  # the others stop
+                    one.result()
         print(f"{cases} cases, {slides} slides of {press.size / 1e6:.1f} MB: {spent.seconds:.0f} s, ", end="")
         print(f"{DAY_S / spent.seconds:.1f} times as fast as a day of {DAY_S / 3600:.0f} h")
+        print(f"quality control: {checked(work / 'data', url)} slides were looked at meanwhile")
         print(f"server: {spent.cpu_s:.0f} s of processor time, {spent.memory_mb:.0f} MB at most")
         print(*times.lines(), sep="\n", flush=True)
+
+
+def checked(data: Path, url: str) -> int:
+    """How many scans have a verdict."""
+    db = Database(url or ArchiveSettings(data).database)
+    try:
+        with db.read() as conn:
+            return int(conn.execute(sa.select(sa.func.count()).where(scan_row.c.quality != "")).scalar_one())
+    finally:
+        db.close()
 
 
 def order_all(at: int, plan: list[list[Glass]], times: Times) -> None:
