@@ -51,3 +51,11 @@ def test_an_answer_names_what_it_answers(raw: bytes) -> None:
     with pytest.raises(Invalid) as refused:
         mllp.answered(raw)
     assert refused.value.code == "bad_answer"
+
+
+def test_what_is_skipped_is_not_held() -> None:
+    frames = Frames(20)
+    for _ in range(50):
+        list(frames.feed(b"x" * 30))
+    assert len(frames._held) <= 30
+    assert frames.begun
