@@ -13,13 +13,14 @@ import sqlalchemy as sa
 from lamelle.access import places
 from lamelle.access.model import WHOLE, Reach
 from lamelle.archive import facts, thumbnails, within
-from lamelle.archive.catalogue import series, study
+from lamelle.archive.catalogue import instance, series, study
 from lamelle.archive.model import InstanceRef
 from lamelle.archive.store import Archive
 from lamelle.base import events, jobs, telemetry
 from lamelle.base.db import insert
 from lamelle.base.errors import LamelleError, NotFound
 from lamelle.base.telemetry import Counter
+from lamelle.dicom import uids
 from lamelle.lab import barcodes, candidates, feeding, fleet, matching
 from lamelle.lab.keys import Dataset
 from lamelle.lab.records import case, scan, slide
@@ -46,8 +47,9 @@ def scanned(lab: Lab, archive: Archive, payload: Mapping[str, Any]) -> None:
     study_uid, series_uid = str(payload["study_uid"]), str(payload["series_uid"])
     with archive.db.read() as conn:
         row = conn.execute(_series(study_uid, series_uid)).first()
-    if row is None:
-        return
+        slides = sa.select(instance.c.id).where(instance.c.sop_class == uids.WHOLE_SLIDE_MICROSCOPY)
+        if row is None or conn.execute(slides.where(instance.c.series_id == row.id).limit(1)).first() is None:
+            return
     rests = row.updated_at + timedelta(seconds=lab.settings.scan_settle_s)
     if rests > lab.clock.now():
         with lab.db.write() as conn:
