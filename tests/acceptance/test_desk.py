@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.base.ids import uid_from
-from lamelle.lab import cases, messages, scanning
+from lamelle.lab import cases, messages, quality, scanning
 from lamelle.lab.messages import Arrived
 from lamelle.lab.orders import Identifier, Identity, Order, SlideSaid
 from lamelle.lab.room import Lab, LabSettings
@@ -18,6 +18,7 @@ from lamelle.testing.node import Node
 from lamelle.testing.pictures import SlideShape
 
 from .conftest import STATIC, Served
+from .test_access import AXE, RUN
 
 TODAY, LATE = (f"{date.today() - timedelta(days=days):%Y%m%d}" for days in (0, 2))
 WHO = Identity((Identifier("000003", "CHU-X"),), family="PAT-TROIS", given="DOMINIQUE", birth_date="19790314", sex="F")
@@ -40,7 +41,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     cases.take(lab, Order(Identifier("26B0001", "DIAMIC"), archive.clock.now(), patient=WHO, slides=glasses))
     for series in ("he", "pas"):
         stored(archive, pictures.slide("biopsy", series, SlideShape(600, 400), AccessionNumber="26B0001"))
-        scanning.take(lab, archive, uid_from("study", "biopsy"), uid_from("series", "biopsy", series))
+        number = scanning.take(lab, archive, uid_from("study", "biopsy"), uid_from("series", "biopsy", series))
+        quality.check(lab, archive, {"scan": number})
     kept = messages.keep(lab, Arrived("DIAMIC", 1, RAW, "M1", "OML^O21")).id
     messages.settle(lab, kept, "error", code="missing_field", reason="ORC-2 manque", answer=None)
     archive.close()
@@ -95,3 +97,33 @@ def test_a_message_is_read_field_by_field_and_repaired(page: Page) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_role("cell", name="26B0001^DIAMIC")).to_be_visible()
     expect(page.get_by_text("ORC-2 manque")).to_have_count(0)
+
+
+def test_the_quality_of_a_scan_is_seen_over_the_slide(page: Page) -> None:
+    page.goto("/expected")
+    page.get_by_role("row", name="Sbiopsy-pas").get_by_role("link").last.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sbiopsy-pas")
+    expect(page.get_by_role("rowheader", name="Surface de tissu")).to_be_visible()
+    page.keyboard.press("r")
+    expect(page.get_by_text("Nouvelle numérisation demandée.")).to_be_visible()
+    page.keyboard.press("z")
+    expect(page.get_by_role("button", name="Renumériser")).to_be_visible()
+
+
+def test_how_the_laboratory_flows(page: Page) -> None:
+    page.goto("/flow")
+    expect(page.get_by_role("img", name="Lames numérisées par heure et par scanner")).to_be_visible()
+    expect(page.get_by_role("link", name="lames en retard")).to_contain_text("1")
+    page.get_by_text("30 jours").click()
+    expect(page.get_by_role("img", name="Lames numérisées par jour et par scanner")).to_be_visible()
+
+
+def test_the_pages_can_be_read_by_everyone(page: Page) -> None:
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed: npm ci in viewer/")
+    for path in ("/desk", "/expected", "/flow", "/messages", "/thresholds", "/desk/decisions"):
+        page.goto(path)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        assert page.evaluate(RUN) == [], path

@@ -96,7 +96,7 @@ function Progress({ page }: { page: Expected }) {
       <ul className="plain by-scanner">
         {page.scanners.map((scanner) => (
           <li key={scanner.name}>
-            <strong>{scanner.name}</strong>
+            <strong>{scanner.name || t("flow.unnamed")}</strong>
             <span className="figure small">{number(scanner.scanned)}</span>
             <span className="dim">{scanner.failed > 0 ? <span className="bad-text">{t("expected.failed", { count: scanner.failed })}</span> : t("expected.noneFailed")}</span>
             <span className="dim">{scanner.last ? agoText(scanner.last, i18n.language) : t("expected.never")}</span>

@@ -84,7 +84,7 @@ function Hours({ flow }: { flow: Flow }) {
   const name = new Intl.DateTimeFormat(i18n.language, daily ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" });
   return (
     <div className="block">
-      <Bars title={t(daily ? "flow.perDay" : "flow.perHour")} of={t(daily ? "flow.day" : "flow.hour")} series={series} bars={bars.map(({ at, parts }) => ({ name: name.format(at), parts }))} />
+      <Bars title={t(daily ? "flow.perDay" : "flow.perHour")} of={t(daily ? "flow.day" : "flow.hour")} series={series.map((one) => one || t("flow.unnamed"))} bars={bars.map(({ at, parts }) => ({ name: name.format(at), parts }))} />
     </div>
   );
 }
