@@ -38,7 +38,7 @@ def label(text: LabelText) -> Array:
     image.paste(Image.fromarray(cells), (28, 64))
     pen.text((222, 70), text.stain, ink, ImageFont.load_default(46 if len(text.stain) < 5 else 32))
     pen.text((222, 150), text.date, ink, ImageFont.load_default(24))
-    pen.text((28, 256), text.barcode, ink, ImageFont.load_default(44 if len(text.barcode) < 15 else 32))
+    pen.text((28, 256), text.barcode, ink, ImageFont.load_default(min(44, 600 // len(text.barcode))))
     pen.text((28, 320), text.patient, ink, ImageFont.load_default(30))
     pen.line((28, 366, 372, 366), fill=(150, 150, 150), width=2)
     pen.text((28, 380), "FICTIF / FICTITIOUS", (176, 32, 36), ImageFont.load_default(27))

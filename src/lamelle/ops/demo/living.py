@@ -150,7 +150,7 @@ def answered(day: Day, message: str) -> None:
     code = re.sub(r"[^A-Z0-9]", "", stain[1].upper())
     if code in STAININGS:
         glass = Glass(block, code, stain[2] or stain[1])
-        day.order(Wanted(case, (glass,), "LABO", ""))
+        day.order(Wanted(case, (glass,), "", "", ""))  # of the case it says nothing new
         day.send(day.writer.made(asked[1], case, glass))
         day.put(case, glass, organ, seed)
 
