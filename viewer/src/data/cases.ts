@@ -2,7 +2,7 @@
 
 import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import type { Case, CaseItem, CasePage, Made, Proposal, ReportVersion, TechniqueNew, Worklists } from "./api";
-import { get, send, upload } from "./client";
+import { get, Refused, send, upload } from "./client";
 import { queryClient } from "./queries";
 
 export const CASE_FILTERS = ["view", "q", "urgency", "state", "specialty", "department", "sort"] as const;
@@ -42,7 +42,23 @@ export const openCase = (id: number) => changed(id, send("POST", `/api/cases/${i
 export const assign = (id: number, actor: number | null) => changed(id, send("POST", `/api/cases/${id}/assign`, { actor }));
 export const askTechnique = (id: number, asked: TechniqueNew) => send<Made>("POST", `/api/cases/${id}/techniques`, asked);
 export const finishReport = (id: number, version: number, state: "preliminary" | "final") => changed(id, send("POST", `/api/cases/${id}/report/${version}/finish`, { state }));
-export const attach = (id: number, kind: string, file: File) => changed(id, upload<Made>(`/api/cases/${id}/attachments?${new URLSearchParams({ kind, title: file.name })}`, file));
+export const cancelTechnique = (id: number, technique: number) => changed(id, send("DELETE", `/api/cases/${id}/techniques/${technique}`));
+
+export async function attach(id: number, kind: string, file: File): Promise<void> {
+  const title = file.name.replace(/\.[^.]*$/, "");
+  await changed(id, upload<Made>(`/api/cases/${id}/attachments?${new URLSearchParams({ kind, title })}`, await archivable(file)));
+}
+
+/** A picture as the archive takes it: what is no PDF and no JPEG is drawn once and kept as JPEG. */
+async function archivable(file: File): Promise<Blob> {
+  if (file.type === "application/pdf" || file.type === "image/jpeg") return file;
+  const picture = await createImageBitmap(file).catch(() => {
+    throw new Refused(415, "unsupported_document", "");
+  });
+  const canvas = new OffscreenCanvas(picture.width, picture.height);
+  canvas.getContext("2d")!.drawImage(picture, 0, 0);
+  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
+}
 
 /** Keeps a draft; the answer is the version to write over next. The case is not asked again: its text is being typed. */
 export const writeReport = (id: number, text: string, version: number) => send<ReportVersion>("PUT", `/api/cases/${id}/report`, { text, version });

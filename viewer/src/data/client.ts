@@ -36,7 +36,7 @@ export async function send<T = void>(method: "POST" | "PUT" | "PATCH" | "DELETE"
 }
 
 /** Sends a file as it is. */
-export async function upload<T>(path: string, file: File): Promise<T> {
+export async function upload<T>(path: string, file: Blob): Promise<T> {
   return changed<T>(path, { method: "POST", headers: { "content-type": file.type || "application/octet-stream" }, body: file });
 }
 

@@ -5,7 +5,7 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { AttachmentItem, Case, HistoryItem, TechniqueItem } from "../data/api";
-import { attach } from "../data/cases";
+import { attach, cancelTechnique } from "../data/cases";
 import { Refused } from "../data/client";
 import { dateText, momentText } from "../data/format";
 import { slidesOf, within } from "../data/tree";
@@ -14,6 +14,7 @@ import { Dialog } from "../tools/Dialog";
 import { Icon } from "../tools/icons";
 import { Mark } from "../tools/Mark";
 import { Sheet } from "../tools/Sheet";
+import { Sure } from "../tools/Sure";
 
 export function CaseAside({ found, onAsk }: { found: Case; onAsk: () => void }) {
   const { t } = useTranslation();
@@ -95,6 +96,7 @@ function Technique({ technique, found }: { technique: TechniqueItem; found: Case
   const block = found.specimens.flatMap((specimen) => specimen.blocks).find(({ id }) => id === technique.block);
   const slide = slidesOf(found).find(({ id }) => id === technique.slide);
   const on = (block ?? slide)?.identifier;
+  const [cancelling, setCancelling] = useState(false);
   const about = [on && t("technique.onPart", { part: within(on, found.accession) }), technique.comment, technique.reason];
   return (
     <li>
@@ -105,7 +107,17 @@ function Technique({ technique, found }: { technique: TechniqueItem; found: Case
         <span className="dim">{about.filter(Boolean).join(" · ")}</span>
         <span className="dim">{[technique.requester, momentText(technique.requested_at, i18n.language)].filter(Boolean).join(" · ")}</span>
       </span>
-      <Mark tone={TONES[technique.state]}>{t(`technique.state.${technique.state}`)}</Mark>
+      <span className="technique-end">
+        <Mark tone={TONES[technique.state]}>{t(`technique.state.${technique.state}`)}</Mark>
+        {found.may.report && ["requested", "accepted"].includes(technique.state) && (
+          <button type="button" className="take-back" aria-label={`${t("technique.cancel")} : ${technique.text}`} onClick={() => setCancelling(true)}>
+            {t("technique.cancel")}
+          </button>
+        )}
+      </span>
+      {cancelling && (
+        <Sure title={t("technique.cancelTitle", { name: technique.text || technique.code })} text={t("technique.cancelText")} action={t("technique.cancel")} work={() => cancelTechnique(found.id, technique.id)} onClose={() => setCancelling(false)} />
+      )}
     </li>
   );
 }
@@ -123,7 +135,7 @@ function Attachment({ attachment, found }: { attachment: AttachmentItem; found: 
   );
 }
 
-const PAPERS = ["request", "macroscopy", "other"];
+const PAPERS = ["request", "macroscopy", "photograph", "other"];
 
 function AddAttachment({ found, onClose }: { found: Case; onClose: () => void }) {
   const { t } = useTranslation();
