@@ -1,6 +1,7 @@
 """A served archive of made slides, and a browser that can reach nothing else."""
 
 import os
+import re
 import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, 
 
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.base.ids import uid_from
-from lamelle.testing import instances, pictures
+from lamelle.testing import instances, people, pictures
 from lamelle.testing.archives import stored
 from lamelle.testing.node import Node
 from lamelle.testing.pictures import SlideShape
@@ -22,6 +23,8 @@ STATIC = Path(__file__).parents[2] / "src/lamelle/doors/web/static"
 ALONE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 BIOPSY = {"PatientName": "Martin^Zoé", "AccessionNumber": "26B0001", "StudyDescription": "Biopsie"}
 SMEAR = {"PatientName": "Durand^Paul", "AccessionNumber": "26C0002", "StudyDescription": "Frottis"}
+
+Enter = Callable[..., Page]
 
 
 @dataclass(frozen=True)
@@ -132,3 +135,47 @@ def get(served: Served) -> Callable[[str], bytes]:
             return data
 
     return answer
+
+
+@pytest.fixture
+def heard() -> list[str]:
+    """What a page complained of; refusals the test asked for are no complaint."""
+    return []
+
+
+@pytest.fixture
+def enter(browser: Browser, url: str, heard: list[str]) -> Iterator[Enter]:
+    """A browser of one's own, in French; with a login, signed in."""
+    contexts = []
+
+    def opened(login: str = "", path: str = "/") -> Page:
+        context = browser.new_context(
+            viewport={"width": 1280, "height": 800}, base_url=url, locale="fr-FR", reduced_motion="reduce"
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        expect.set_options(timeout=15_000)
+        page.on("console", lambda message: hear(message, heard))
+        page.on("pageerror", lambda error: heard.append(str(error)))
+        page.goto(path)
+        if login:
+            sign_in(page, login)
+            expect(page).not_to_have_url(re.compile("sign-in"))
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert heard == []
+
+
+def hear(message: ConsoleMessage, heard: list[str]) -> None:
+    if message.type in {"error", "warning"} and not re.search("status of 40[134]", message.text):
+        heard.append(message.text)
+
+
+def sign_in(page: Page, login: str, password: str = people.PASSWORD) -> None:
+    page.get_by_label("Identifiant").fill(login)
+    page.get_by_label("Mot de passe", exact=True).fill(password)
+    page.keyboard.press("Enter")

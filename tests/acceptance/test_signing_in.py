@@ -1,12 +1,12 @@
 """People sign in, look for a purpose, are added, open an emergency, and the officer sees it: one node, one browser."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pyotp
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Page, expect
 
 from lamelle.access import places
 from lamelle.access.model import FIRST_PLACE, Role
@@ -19,7 +19,7 @@ from lamelle.testing.archives import stored
 from lamelle.testing.node import Node
 from lamelle.testing.pictures import SlideShape
 
-from .conftest import BIOPSY, STATIC
+from .conftest import BIOPSY, STATIC, Enter, sign_in
 from .test_access import AXE, RUN
 
 STUDY = uid_from("study", "biopsy")
@@ -36,7 +36,6 @@ CONTRAST = RUN.replace('["wcag2a", "wcag2aa"]', '["color-contrast"]')
 MOVED = """history.pushState(history.state, "", location.pathname + "?x=700&y=450&mag=10");
 window.dispatchEvent(new PopStateEvent("popstate", { state: history.state }))"""
 """What the address of a view does that moves, even while the dialog is open."""
-Enter = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
@@ -58,50 +57,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     cheap = {"LAMELLE_ACCESS_HASH_MIB": "8", "LAMELLE_ACCESS_HASH_ROUNDS": "1"}
     with Node(data, workers=1, sign_in=True, environment=cheap) as node:
         yield node.url.replace("localhost", "127.0.0.1")
-
-
-@pytest.fixture
-def heard() -> list[str]:
-    """What a page complained of; refusals the test asked for are no complaint."""
-    return []
-
-
-@pytest.fixture
-def enter(browser: Browser, url: str, heard: list[str]) -> Iterator[Enter]:
-    """A browser of one's own, in French; with a login, signed in."""
-    contexts = []
-
-    def opened(login: str = "", path: str = "/") -> Page:
-        context = browser.new_context(
-            viewport={"width": 1280, "height": 800}, base_url=url, locale="fr-FR", reduced_motion="reduce"
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(15_000)
-        expect.set_options(timeout=15_000)
-        page.on("console", lambda message: hear(message, heard))
-        page.on("pageerror", lambda error: heard.append(str(error)))
-        page.goto(path)
-        if login:
-            sign_in(page, login)
-            expect(page).not_to_have_url(re.compile("sign-in"))
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert heard == []
-
-
-def hear(message: ConsoleMessage, heard: list[str]) -> None:
-    if message.type in {"error", "warning"} and not re.search("status of 40[134]", message.text):
-        heard.append(message.text)
-
-
-def sign_in(page: Page, login: str, password: str = made.PASSWORD) -> None:
-    page.get_by_label("Identifiant").fill(login)
-    page.get_by_label("Mot de passe", exact=True).fill(password)
-    page.keyboard.press("Enter")
 
 
 def menu(page: Page) -> None:
