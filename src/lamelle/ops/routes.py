@@ -159,6 +159,8 @@ PAGES: Final[Mapping[str, Rule]] = {
     "POST /api/cases/{number}/report/{version}/finish": REPORT,
     "POST /api/cases/{number}/techniques": REPORT,
     "DELETE /api/cases/{number}/techniques/{technique}": REPORT,
+    "POST /api/cases/{number}/attachments": READ,
+    "GET /api/cases/{number}/attachments/{attachment}": READ,
     "GET /api/live": READ,
     "GET /api/flow": SIGNED_IN,
     "GET /api/views": READ,

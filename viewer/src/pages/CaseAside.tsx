@@ -86,7 +86,7 @@ function Part({ title, count, action, children }: PartProps) {
 
 function When({ day }: { day: string | null }) {
   const { i18n } = useTranslation();
-  return <span className="dim">{dateText(day, i18n.language)}</span>;
+  return <span className="dim">{dateText(day?.slice(0, 10) ?? null, i18n.language)}</span>;
 }
 
 const TONES: Record<TechniqueItem["state"], "plain" | "good" | "warn" | "bad" | "accent"> = { requested: "warn", accepted: "accent", done: "good", refused: "bad", cancelled: "plain" };

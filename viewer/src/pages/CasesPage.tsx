@@ -113,6 +113,11 @@ function Find({ filters, home, onChange }: Omit<BarProps, "narrowed">) {
         type="search"
         value={typed}
         onChange={(event) => setTyped(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key !== "ArrowDown") return;
+          event.preventDefault();
+          document.querySelector<HTMLElement>("a.case-row")?.focus();
+        }}
         placeholder={t("cases.search")}
         aria-label={t("cases.searchHint")}
         aria-keyshortcuts="/"

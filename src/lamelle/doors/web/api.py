@@ -18,6 +18,7 @@ from lamelle.base.errors import LamelleError
 from lamelle.doors import http
 from lamelle.doors.web import (
     account,
+    attachments,
     audit,
     bodies,
     cases,
@@ -96,6 +97,7 @@ def api(
     include(app, emergency.router(archive, access))
     include(app, audit.router(cast(Audit, ledger)))
     include(app, worklists.router(lab))
+    include(app, attachments.router(lab, archive))
     include(app, hl7.router(lab, console or hl7.Console()))
     include(app, desk.router(lab, archive, settings))
     include(app, fleet.router(lab))
