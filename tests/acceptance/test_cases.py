@@ -48,7 +48,10 @@ def order(number: int, *slides: str, **said: Any) -> Order:
     part = SpecimenSaid(Identifier(f"{name}-A", "LIS"), part="A", site_text="Prostate, lobe droit", type_text="Biopsie")
     block = BlockSaid(Identifier(f"{name}-A-1", "LIS"), specimen=part.id)
     glass = [
-        SlideSaid(Identifier(f"{name}-A-1-{n}", "LIS"), block=block.id, stain_text=s) for n, s in enumerate(slides)
+        SlideSaid(
+            Identifier(f"{name}-A-1-{n}", "LIS"), block=block.id, stain_text=stain, aliases=(f"Scase{number}-{n}",)
+        )
+        for n, stain in enumerate(slides)
     ]
     now = datetime.now(UTC)
     made_at = said.pop("received_at", now - timedelta(hours=number))
@@ -86,16 +89,15 @@ def url(data: Path, lab: Lab) -> Iterator[str]:
     if not (STATIC / "index.html").is_file():
         pytest.skip("the viewer is not built: pip install . (or npm run build in viewer/)")
     archive = Archive.open(ArchiveSettings(data, reserve_bytes=0))
-    for stain in ("he", "pas"):
-        stored(archive, pictures.slide("prostate", stain, SlideShape(1200, 900), PatientName="PATIENT-2^CAMILLE"))
+    for slide in ("0", "1"):
+        stored(archive, pictures.slide("case2", slide, SlideShape(1200, 900), PatientName="PATIENT-2^CAMILLE"))
     access = Access.open(archive.db, archive.clock, made.CHEAP)
     for login, role in PERSONS.items():
         made.person(access, login, role)
     archive.close()
-    study = uid_from("study", "prostate")
-    cases.take(lab, order(2, "HES", "PAS", study_uid=study))
-    for slide, stain in enumerate(("he", "pas")):
-        laboratory.scanned(lab, f"26P0002-A-1-{slide}", uid_from("series", "prostate", stain), quality="pass")
+    cases.take(lab, order(2, "HES", "PAS", study_uid=uid_from("study", "case2")))
+    for slide in ("0", "1"):
+        laboratory.scanned(lab, f"26P0002-A-1-{slide}", uid_from("series", "case2", slide), quality="pass")
     cases.take(lab, order(4, "HES"))
     cases.take(lab, order(6, "HES", frozen=True, received_at=datetime.now(UTC) - timedelta(minutes=16)))
     cases.take(lab, order(8, "HES"))
@@ -132,11 +134,13 @@ def test_a_case_from_the_list_to_the_signed_report(enter: Enter) -> None:
     banner.get_by_role("button", name="Prendre").click()
     expect(banner).to_contain_text("Ce dossier est à vous")
 
+    expect(page.get_by_role("link", name="PAS A-1-1")).to_be_visible()  # once its scan has found it
     page.keyboard.press("s")
     expect(page.locator(".stage[data-settled]")).to_be_visible()
     expect(page.locator(".topbar")).to_contain_text("26P0002")
     page.keyboard.press("n")
-    expect(page).to_have_url(re.compile(uid_from("series", "prostate", "pas")))
+    expect(page).to_have_url(re.compile(uid_from("series", "case2", "1")))
+    expect(page.locator(".stage[data-settled]")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page).to_have_url(re.compile(r"/cases/\d+$"))
 
