@@ -26,8 +26,7 @@ from lamelle.testing.client import Client
 from lamelle.testing.node import Node
 from lamelle.testing.pictures import SlideShape
 
-from .conftest import STATIC
-from .test_signing_in import sign_in
+from .conftest import STATIC, sign_in
 
 ACCESSION = "26B04711"
 SHAPE = SlideShape(1200, 900)
