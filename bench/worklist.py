@@ -204,6 +204,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(".cache/bench/worklist"))
     given = parser.parse_args()
     folder = given.data.absolute() / f"cases{given.cases}"
+    folder.mkdir(parents=True, exist_ok=True)
     url = given.database or ArchiveSettings(folder).database
     db = Database(url)
     db.migrate()
