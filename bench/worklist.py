@@ -80,7 +80,7 @@ def _case(
     is_open = number > cases * (1 - OPEN)
     at = now - timedelta(hours=(cases - number) * 6 * 365 * 24 / cases + 1)
     who = number * 7 // 10 + 1
-    if len(rows[patient]) == 0 or rows[patient][-1]["id"] != who:
+    if number == 1 or (number - 1) * 7 // 10 + 1 != who:
         named: dict[str, Any] = {
             "id": who,
             "identifier": f"P{who:08d}",
