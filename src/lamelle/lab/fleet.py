@@ -1,7 +1,7 @@
 """The scanners: each known by what its images say of it, named and placed by a person."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -15,6 +15,9 @@ from lamelle.lab.records import scan, scanner
 from lamelle.lab.room import Lab
 
 Row = sa.Row[Any]
+
+UNKNOWN: Final = "unknown"
+"""What stands where DICOM wants a word that nobody knows: our own conversions write it."""
 
 
 class Day(NamedTuple):
@@ -32,6 +35,7 @@ def seen(conn: sa.Connection, lab: Lab, place: int, station: str, serial: str, m
     A serial number tells it from others of its maker; without one, its station and model do.
     """
     said = {"station": station, "serial": serial, "manufacturer": manufacturer, "model": model}
+    said = {name: "" if value == UNKNOWN else value for name, value in said.items()}
     if not any(said.values()):
         return ""
     named = ("serial", "manufacturer") if serial else tuple(said)

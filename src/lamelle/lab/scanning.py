@@ -36,6 +36,7 @@ LATER: Final = 10
 """Priority of looking at what was stored before: what arrives comes first."""
 OF_SCANNER: Final = ("00081010", "00181000", "00080070", "00081090")
 """Station Name, Device Serial Number, Manufacturer, Manufacturer's Model Name."""
+FIRST_SCANNERS: Final = "19900101000000"
 MOMENT: Final = re.compile(r"(\d{14})(\.\d{1,6})?([+-]\d{4})?")
 
 
@@ -171,9 +172,12 @@ def _facts(row: Row, head: Dataset, read: Sequence[str], by: CodeRule) -> dict[s
 
 
 def scanned_at(head: Dataset) -> datetime | None:
-    """Acquisition DateTime; without an offset it is taken for UTC unless the dataset names one."""
+    """Acquisition DateTime; without an offset it is taken for UTC unless the dataset names one.
+
+    None where nobody knows it: before there were scanners, too.
+    """
     found = MOMENT.match(_text(head, "0008002A"))
-    if found is None:
+    if found is None or found[1] < FIRST_SCANNERS:
         return None
     offset = found[3] or _text(head, "00080201") or "+0000"
     try:

@@ -29,7 +29,7 @@ def test_one_scanner_is_one_whatever_its_station_is_called(lab: Lab) -> None:
     assert seen(lab, "SCAN-1", "SN1") == seen(lab, "SCAN-NEW", "SN1") == "SCAN-1"
     assert seen(lab, "SCAN-1", "SN2") == "SCAN-1 2"
     assert seen(lab, "", "SN3") == "M9 SN3"
-    assert seen(lab, "", "", "", "") == ""
+    assert seen(lab, "", "", "", "") == seen(lab, "", "unknown", "unknown", "unknown") == ""
     assert seen(lab) == seen(lab) == "M9"
     assert names(lab) == ["M9", "M9 SN3", "SCAN-1", "SCAN-1 2"]
 

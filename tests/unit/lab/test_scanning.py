@@ -232,6 +232,7 @@ def test_scans_go_with_their_study(lab: Lab, archive: Archive, settings: config.
         ("20260102030405.123456", "", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
         ("20261302030405", "", None),
         ("2026", "", None),
+        ("19000101000000", "", None),
         ("", "", None),
     ],
 )
