@@ -26,6 +26,14 @@ from lamelle.testing.node import Node
 from lamelle.testing.pictures import SlideShape
 
 Ask = Callable[[Any], Any]
+
+
+@schemathesis.serializer("application/pdf", "image/jpeg")
+def bare(context: Any, value: Any) -> bytes:
+    """A body that is no JSON: what was made for it, as it is."""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
 EXAMPLES: Final = 3
 HOLDS: Final = (
     "not_a_server_error",
