@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.table import Table
 
 from lamelle.access.model import WHOLE
-from lamelle.access.room import SYSTEM
 from lamelle.base.errors import NotFound
 from lamelle.ops.config import Settings
 from lamelle.ops.options import Data, File, settings_of
@@ -75,6 +74,7 @@ def show(message: Number, data: Data = None, file: File = None) -> None:
 @hl7.command()
 def replay(message: Number, data: Data = None, file: File = None) -> None:
     """Do again what a message says that came; the running node does it."""
+    from lamelle.access.room import SYSTEM
     from lamelle.lab import messages
     from lamelle.ops import wiring
 
@@ -86,6 +86,7 @@ def replay(message: Number, data: Data = None, file: File = None) -> None:
 @hl7.command()
 def resend(message: Number, data: Data = None, file: File = None) -> None:
     """Send a message of ours again; the running node does it."""
+    from lamelle.access.room import SYSTEM
     from lamelle.lab import messages
     from lamelle.ops import wiring
 

@@ -7,7 +7,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lamelle.access.room import SYSTEM
 from lamelle.ops.options import Data, File, settings_of
 
 patient = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Patients: which were merged, and back.")
@@ -41,6 +40,7 @@ def unmerge(
     file: File = None,
 ) -> None:
     """Undo a merge: identifiers and cases are again whose they were."""
+    from lamelle.access.room import SYSTEM
     from lamelle.lab import patients
     from lamelle.ops import wiring
 

@@ -60,9 +60,8 @@ def addresses(settings: config.Settings) -> list[str]:
     tile = f"/api/slides/{names['series']}/levels/0/tiles/0/0"
     files = [f"/{path.relative_to(STATIC).as_posix()}" for path in STATIC.rglob("*") if path.is_file()]
     assert len(templates) > 40
-    return sorted(
-        {*there, *nowhere, *files, tile, "/", "/no/such/page", "/assets/none.js", "/api/none", "/dicomweb/none"}
-    )
+    found = {*there, *nowhere, *files, tile, "/", "/no/such/page", "/assets/none.js", "/api/none", "/dicomweb/none"}
+    return sorted(found - {"/api/live"})  # an answer without an end: integration/serve/test_live.py
 
 
 def test_every_answer_has_every_header(client: Client, addresses: list[str]) -> None:
