@@ -159,6 +159,7 @@ def test_from_slide_to_slide_and_back_to_the_case(page: Page, served: Served) ->
     expect(stage(page)).to_be_visible()
     page.keyboard.press("Escape")
     expect(page).to_have_url(re.compile(served.biopsy))
+    expect(page.get_by_role("heading", level=1)).to_be_visible()  # nothing is broken off by leaving
 
 
 def test_help_information_and_label_by_keyboard(page: Page, served: Served) -> None:
