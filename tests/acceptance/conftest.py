@@ -171,7 +171,7 @@ def enter(browser: Browser, url: str, heard: list[str]) -> Iterator[Enter]:
 
 
 def hear(message: ConsoleMessage, heard: list[str]) -> None:
-    if message.type in {"error", "warning"} and not re.search("status of 40[134]", message.text):
+    if message.type in {"error", "warning"} and not re.search("status of 40[1349]", message.text):
         heard.append(message.text)
 
 

@@ -170,12 +170,13 @@ def test_two_who_write_the_same_report(enter: Enter) -> None:
     one.locator(".report-text").fill("De Hélène.")
     expect(one.locator(".kept")).to_contain_text("Brouillon enregistré")
     expect(two.locator(".report-text")).to_have_value("De Hélène.")  # nothing was typed there: it simply comes
-    two.route("**/api/live", lambda route: route.fulfill(status=204))
-    two.reload()
-    one.locator(".report-text").fill("De Hélène, plus long.")
-    two.locator(".report-text").fill("D’Antoine.")
-    expect(two.locator(".kept")).to_contain_text("Brouillon enregistré")
-    one.locator(".report-text").press_sequentially(" Et encore.")
+    for page in (one, two):
+        page.route("**/api/live", lambda route: route.fulfill(status=204))
+        page.reload()  # from here on nobody hears of the other
+        expect(page.locator(".report-text")).to_have_value("De Hélène.")
+    with two.expect_response(lambda answer: answer.request.method == "PUT" and answer.ok):
+        two.locator(".report-text").fill("D’Antoine.")
+    one.locator(".report-text").fill("De Hélène, plus long. Et encore.")
     alert = one.get_by_role("alert")
     expect(alert).to_contain_text("antoine a écrit une autre version")
     alert.get_by_role("button", name="Voir l’autre version").click()

@@ -87,7 +87,7 @@ def test_the_sign_in_page_loads_no_viewer_and_speaks_english(enter: Enter) -> No
 
 
 def test_another_purpose_shows_other_studies(enter: Enter) -> None:
-    page = enter("both")
+    page = enter("both", "/studies")
     expect(page.get_by_role("listitem")).to_have_count(1)
     menu(page)
     page.get_by_text("Second avis").click()

@@ -60,8 +60,15 @@ async function archivable(file: File): Promise<Blob> {
   return canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
 }
 
-/** Keeps a draft; the answer is the version to write over next. The case is not asked again: its text is being typed. */
-export const writeReport = (id: number, text: string, version: number) => send<ReportVersion>("PUT", `/api/cases/${id}/report`, { text, version });
+/** Keeps a draft; the answer is the version to write over next. The case is asked again only when somebody else has written: its text is being typed. */
+export async function writeReport(id: number, text: string, version: number): Promise<ReportVersion> {
+  try {
+    return await send<ReportVersion>("PUT", `/api/cases/${id}/report`, { text, version });
+  } catch (problem) {
+    if (problem instanceof Refused && problem.code === "stale_report") void queryClient.invalidateQueries({ queryKey: ["case", id] });
+    throw problem;
+  }
+}
 
 /** What a report says now, and the version to write over: what is cancelled was replaced. */
 export function writtenOf(found: Case): { text: string; version: number } {
