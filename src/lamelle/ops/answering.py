@@ -87,11 +87,11 @@ def answer(settings: Settings, listener: socket.socket, ready: Callable[[], obje
 
 def secure(settings: ServeSettings) -> ssl.SSLContext | None:
     """How connections are secured; None: they are not. Raises: Invalid bad_certificate."""
-    if not settings.tls_cert:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.harden(context, cert=settings.tls_cert, key=settings.tls_key, named="serve.tls_cert or serve.tls_key")
-    context.set_alpn_protocols(["http/1.1"])
+    context = tls.server_context(
+        tls.Certificates(settings.tls_cert, settings.tls_key, "", "serve.tls_cert or serve.tls_key")
+    )
+    if context is not None:
+        context.set_alpn_protocols(["http/1.1"])
     return context
 
 

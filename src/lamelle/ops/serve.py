@@ -21,9 +21,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from lamelle.base import telemetry
+from lamelle.base import telemetry, tls
 from lamelle.base.errors import Conflict, Denied, LamelleError, Unavailable
 from lamelle.base.folders import make_durably
+from lamelle.doors.listening import listen
 from lamelle.ops import children, signals
 from lamelle.ops.children import Child, Family, Say
 from lamelle.ops.config import Settings
@@ -39,8 +40,6 @@ SHARED: Final = (
     "uvloop",
 )
 """What is imported once for all children: with these comes nearly everything that they need."""
-BACKLOG = 1024
-"""Connections that wait to be accepted; those a worker leaves when it dies are taken by the others."""
 GRACE_S = 5.0
 """What a child that stops by itself gets beyond its own time for it."""
 
@@ -195,18 +194,13 @@ def dicom_door(settings: Settings) -> socket.socket | None:
     dimse = settings.dimse
     if dimse.port is None:
         return None
-    from lamelle.doors.dimse import server, tls
-
     if not dimse.peers and not is_loopback(dimse.host):
         raise Denied(
             "dimse_not_loopback",
             f"dimse.host {dimse.host} would let anyone store and fetch images; name in dimse.peers who may",
         )
-    tls.server_context(dimse)
-    try:
-        return server.listen(dimse.host, dimse.port)
-    except OSError as error:
-        raise _cannot_listen(dimse.host, dimse.port, error) from error
+    tls.server_context(dimse.certificates, dimse.tls_require_client)
+    return listening(dimse.host, dimse.port)
 
 
 def hl7_door(settings: Settings) -> socket.socket | None:
@@ -221,20 +215,12 @@ def hl7_door(settings: Settings) -> socket.socket | None:
         dialect.load(peer.dialect)
     if hl7.port is None:
         return None
-    from lamelle.doors.hl7 import tls
-
     if not hl7.peers and not is_loopback(hl7.host):
         raise Denied(
             "hl7_not_loopback", f"hl7.host {hl7.host} would let anyone change cases; name in hl7.peers who may"
         )
-    tls.server_context(hl7)
+    tls.server_context(hl7.certificates)
     return listening(hl7.host, hl7.port)
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> LamelleError:
-    if isinstance(error, PermissionError):
-        return Denied("port_denied", f"port {port} needs more rights; take one above 1023")
-    return Unavailable("port_in_use", f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port")
 
 
 def is_loopback(host: str) -> bool:
@@ -250,15 +236,13 @@ def listening(host: str, port: int) -> socket.socket:
 
     Raises: Unavailable port_in_use, also for an address that this machine has not; Denied port_denied.
     """
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
+        return listen(host, port)
+    except PermissionError as error:
+        raise Denied("port_denied", f"port {port} needs more rights; take one above 1023") from error
     except OSError as error:
-        listener.close()
-        raise _cannot_listen(host, port, error) from error
-    return listener
+        why = f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port"
+        raise Unavailable("port_in_use", why) from error
 
 
 def writable(folder: Path) -> Path:

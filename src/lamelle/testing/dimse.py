@@ -15,8 +15,9 @@ from lamelle.dicom import part10
 from lamelle.doors.dimse.association import Association, Proposal, connect
 from lamelle.doors.dimse.commands import C_STORE, Command
 from lamelle.doors.dimse.node import Node
-from lamelle.doors.dimse.server import Server, listen
+from lamelle.doors.dimse.server import Server
 from lamelle.doors.dimse.settings import DimseSettings, Peer
+from lamelle.doors.listening import listen
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"

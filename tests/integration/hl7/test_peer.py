@@ -287,10 +287,7 @@ def test_a_node_takes_orders_and_commands_show_them(tmp_path: Path, capsys: pyte
 def test_what_was_kept_and_not_done_is_done_at_the_start(exchange: Exchange, tmp_path: Path) -> None:
     messages.keep(exchange.lab, messages.Arrived("DIAMIC", 1, hl7.order().encode(), "M1", "OML^O21"))
     sock = socket.create_server((HERE, 0))
-    server = Server(exchange, sock)
-    server.stop()
-    server._stopping.clear()
-    server._take_up()
+    Server(exchange, sock).resume()
     sock.close()
     assert [row.state for row in rows(exchange)] == ["done"]
     assert ids(exchange, case)

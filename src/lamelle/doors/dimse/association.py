@@ -10,9 +10,9 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Final
 
-from lamelle.base import tls as secured
+from lamelle.base import tls
 from lamelle.base.errors import Denied, Invalid, LamelleError, TooLarge, Unavailable
-from lamelle.doors.dimse import commands, negotiation, tls, wire
+from lamelle.doors.dimse import commands, negotiation, wire
 from lamelle.doors.dimse.commands import Command
 from lamelle.doors.dimse.negotiation import Answer, Context, Host, Offer, Proposal, Request
 from lamelle.doors.dimse.settings import DimseSettings, Peer
@@ -287,7 +287,7 @@ def accept(
     except LamelleError as error:
         _abort(line, error)
         raise error if isinstance(error, Aborted) else Aborted(error.code, error.message) from error
-    why = negotiation.TOO_MANY if full else negotiation.refusal(request, settings, address, secured.names(sock))
+    why = negotiation.TOO_MANY if full else negotiation.refusal(request, settings, address, tls.names(sock))
     if why is not None:
         host.turn_away(request, address, why)
         _tell(line, negotiation.write_rejection(why))
@@ -347,7 +347,7 @@ def connect(peer: Peer, contexts: Sequence[Proposal], settings: DimseSettings) -
         raise Unavailable("peer_unreachable", f"{peer.aet} cannot be reached: {why}") from error
     try:
         if peer.tls:
-            sock = tls.client_context(settings).wrap_socket(sock, server_hostname=peer.host)
+            sock = tls.client_context(settings.certificates).wrap_socket(sock, server_hostname=peer.host)
     except (OSError, ValueError) as error:
         sock.close()
         raise Unavailable("tls_failed", f"no TLS with {peer.aet}: {_reason(error)}") from error

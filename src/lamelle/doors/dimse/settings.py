@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lamelle.access.model import FIRST_PLACE
+from lamelle.base import tls
 from lamelle.base.errors import Invalid
 
 Right = Literal["store", "find", "move", "get", "commit", "worklist", "mpps", "notify"]
@@ -89,6 +90,11 @@ class DimseSettings:
             raise Invalid("bad_setting", "dimse.peers names an AE title twice")
         if any(peer.certificate for peer in self.peers) and not (self.tls_cert and self.tls_ca):
             raise Invalid("bad_setting", "a peer's certificate is seen only with dimse.tls_cert and dimse.tls_ca")
+
+    @property
+    def certificates(self) -> tls.Certificates:
+        """The files of a secured connection."""
+        return tls.Certificates(self.tls_cert, self.tls_key, self.tls_ca, "dimse.tls_cert, tls_key or tls_ca")
 
     @property
     def processes(self) -> int:

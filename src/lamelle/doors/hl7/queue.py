@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
+from lamelle.base import tls
 from lamelle.base.errors import Invalid, Unavailable
 from lamelle.base.telemetry import Counter, log
 from lamelle.doors import er7
-from lamelle.doors.hl7 import taking, tls
+from lamelle.doors.hl7 import taking
 from lamelle.doors.hl7.mllp import Client
 from lamelle.doors.hl7.room import Exchange
 from lamelle.doors.hl7.settings import Peer
@@ -58,7 +59,7 @@ def _send(exchange: Exchange, peer: Peer, stop: threading.Event) -> tuple[str, i
 
 def _connected(exchange: Exchange, peer: Peer) -> Client:
     settings = exchange.settings
-    context = tls.client_context(settings) if peer.tls else None
+    context = tls.client_context(settings.certificates) if peer.tls else None
     return Client(peer.host, peer.port, settings.answer_timeout_s, tls=context, limit=settings.max_bytes)
 
 

@@ -4,6 +4,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from lamelle.access.model import FIRST_PLACE
+from lamelle.base import tls
 from lamelle.base.errors import Invalid
 
 
@@ -117,6 +118,11 @@ class Hl7Settings:
             raise Invalid("bad_setting", "hl7.peers names a peer twice")
         if any(peer.certificate for peer in self.peers) and not (self.tls_cert and self.tls_ca):
             raise Invalid("bad_setting", "a peer's certificate is seen only with hl7.tls_cert and hl7.tls_ca")
+
+    @property
+    def certificates(self) -> tls.Certificates:
+        """The files of a secured connection."""
+        return tls.Certificates(self.tls_cert, self.tls_key, self.tls_ca, "hl7.tls_cert, tls_key or tls_ca")
 
     @property
     def processes(self) -> int:

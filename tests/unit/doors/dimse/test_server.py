@@ -302,6 +302,7 @@ def test_stopping_lets_a_message_in_work_end(tmp_path: Path) -> None:
 
         def held() -> Iterator[bytes]:
             yield content[:3_000_000]
+            _until(lambda: any(connection.busy for connection in found._open))
             begun.set()
             assert go_on.wait(5)
             yield content[3_000_000:]

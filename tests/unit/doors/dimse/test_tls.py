@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from lamelle.base import tls
 from lamelle.base.errors import Denied, Invalid, LamelleError
-from lamelle.doors.dimse import tls
 from lamelle.doors.dimse.association import connect
 from lamelle.doors.dimse.commands import C_ECHO, Command
 from lamelle.doors.dimse.negotiation import Proposal
@@ -145,11 +145,11 @@ def test_files_that_are_no_certificates_are_named(tmp_path: Path) -> None:
         DimseSettings(tls_cert=str(tmp_path / "missing.pem")),
     ):
         with pytest.raises(Invalid, match="PEM"):
-            tls.server_context(settings)
+            tls.server_context(settings.certificates)
 
 
 def test_the_context_asks_for_what_the_profile_asks_for(site: Site) -> None:
-    context = tls.server_context(secured(site.authority, "server"))
+    context = tls.server_context(secured(site.authority, "server").certificates)
     assert context is not None
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.verify_mode == ssl.CERT_REQUIRED
