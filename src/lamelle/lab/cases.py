@@ -415,15 +415,19 @@ def _settle_techniques(conn: sa.Connection, lab: Lab, case_id: int) -> None:
 
 
 def opened(lab: Lab, reach: Reach, caller: Caller, case_id: int) -> None:
-    """Enter that somebody looks at a case; the first time by who may report, it is being read from then on.
+    """It is before somebody's eyes: the first time by who may report, it is being read from then on.
 
     Raises: NotFound("no_such_case").
     """
+    with lab.db.read() as conn:
+        found = one(conn, reach, case_id)
+    if found.opened_at or not decide(caller.actor, Action.REPORT, Resource(found.place), caller.purpose):
+        return
 
     def work(conn: sa.Connection) -> None:
         row = locked(conn, reach, case_id)
-        enter(conn, lab, caller, "read", row)
-        if row.opened_at is None and decide(caller.actor, Action.REPORT, Resource(row.place), caller.purpose):
+        if row.opened_at is None:
+            enter(conn, lab, caller, "read", row)
             conn.execute(sa.update(case).where(case.c.id == case_id).values(opened_at=lab.clock.now()))
             touch(conn, lab, case_id)
 

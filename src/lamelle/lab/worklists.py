@@ -7,7 +7,7 @@ comes first is `priorities`', whose a case is `assignment`'s.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import sqlalchemy as sa
 
@@ -21,7 +21,7 @@ from lamelle.lab.records import case, patient, patient_identifier, report, slide
 from lamelle.lab.room import Lab
 from lamelle.lab.working import ASKED, DONE, OPEN, UNSIGNED, case_seen, said, saved_view
 
-View = Literal[
+OpenView = Literal[
     "mine",
     "team",
     "urgent",
@@ -31,25 +31,15 @@ View = Literal[
     "to_sign",
     "unassigned",
     "all",
-    "done",
-    "",
 ]
-"""`all` is what is not done; "" is every case, whatever its state, for who searches."""
-Sort = Literal["", "priority", "oldest", "newest", "changed", "validated"]
-"""A view that cannot be sorted so is sorted its own way, as with ""."""
+"""Views that are counted; `all` is what is not done."""
+View = OpenView | Literal["done"]
+AnyView = View | Literal[""]
+"""With "" every case, whatever its state, for who searches."""
+Sort = Literal["priority", "oldest", "newest", "changed", "validated"]
 Condition = sa.ColumnElement[bool]
 
-COUNTED: Final[tuple[View, ...]] = (
-    "mine",
-    "team",
-    "urgent",
-    "frozen",
-    "waiting_slides",
-    "waiting_techniques",
-    "to_sign",
-    "unassigned",
-    "all",
-)
+COUNTED: Final[tuple[OpenView, ...]] = get_args(OpenView)
 ENOUGH: Final = 1000
 """Counting what is done stops here: nobody reads on, and a hospital has hundreds of thousands."""
 MERGED: Final = 200
@@ -86,9 +76,9 @@ class Looker:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a list is to show; what is "" or None narrows nothing."""
+    """What a list is to show; what is "" or None narrows nothing. What cannot be sorted so is sorted its own way."""
 
-    view: View = ""
+    view: AnyView = ""
     q: str = ""
     specialty: str = ""
     department: str = ""
@@ -96,7 +86,7 @@ class Asked:
     state: str = ""
     assigned: int | None = None
     """0: nobody's."""
-    sort: Sort = ""
+    sort: Sort | Literal[""] = ""
     limit: int = 50
     offset: int = 0
 
@@ -235,7 +225,7 @@ def _conditions(who: Looker, asked: Asked) -> list[Condition]:
     return found
 
 
-def _view(who: Looker, view: View) -> list[Condition]:
+def _view(who: Looker, view: AnyView) -> list[Condition]:
     """What makes an open case one of the view."""
     if view == "mine":
         return [case.c.assigned_to == who.id]
@@ -246,7 +236,7 @@ def _view(who: Looker, view: View) -> list[Condition]:
         return of_team if view == "team" else [*of_team, case.c.id.in_(_unsigned())]
     if view == "waiting_techniques":
         return [case.c.id.in_(_asked())]
-    simple: dict[View, Condition] = {
+    simple: dict[AnyView, Condition] = {
         "urgent": case.c.urgency.in_(["urgent", "stat"]),
         "frozen": case.c.frozen,
         "waiting_slides": sa.or_(case.c.waiting_count > 0, case.c.state == "registered"),

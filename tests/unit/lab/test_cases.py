@@ -185,9 +185,10 @@ def test_a_case_is_read_once_who_may_report_opens_it(lab: Lab) -> None:
     assert row_of(lab, number).opened_at is None
     cases.opened(lab, WHOLE, DOCTOR, number)
     assert row_of(lab, number).state == "reading"
+    cases.opened(lab, WHOLE, DOCTOR, number)
     with lab.db.read() as conn:
         entries = conn.execute(sa.select(pending.c.entry)).scalars().all()
-    assert [model.read(text).patient_id for text in entries] == ["000003", "000003"]
+    assert [model.read(text).patient_id for text in entries] == ["000003"]
 
 
 def test_the_furthest_the_laboratory_said_of_a_slide_holds(lab: Lab) -> None:

@@ -11,7 +11,7 @@ from lamelle.base.errors import Conflict, Invalid, NotFound
 from lamelle.lab import assignment, worklists
 from lamelle.lab.records import case
 from lamelle.lab.room import Lab
-from lamelle.lab.worklists import COUNTED, Asked, Looker, View
+from lamelle.lab.worklists import COUNTED, AnyView, Asked, Looker
 from lamelle.testing.archives import SetClock
 from lamelle.testing.laboratories import glass, known, placed, reach, worker
 
@@ -32,7 +32,7 @@ def listed(lab: Lab, caller: Caller, asked: Asked, within: Reach | None = None) 
     return [named[number] for number in found.ids]
 
 
-def shown(lab: Lab, caller: Caller, view: View) -> list[str]:
+def shown(lab: Lab, caller: Caller, view: AnyView) -> list[str]:
     return listed(lab, caller, Asked(view))
 
 
@@ -57,7 +57,7 @@ def living(lab: Lab, mine: int) -> None:
     placed(lab, "GONE", state="cancelled")
 
 
-VIEWS: dict[View, set[str]] = {
+VIEWS: dict[AnyView, set[str]] = {
     "mine": {"MINE", "ASKED", "CORRECTED"},
     "urgent": {"STAT"},
     "frozen": {"FROZEN"},
@@ -91,7 +91,7 @@ def test_a_list_is_read_page_by_page(lab: Lab, ann: Caller, clock: SetClock) -> 
     for number in range(7):
         clock.move(60)
         placed(lab, f"A{number}", state="validated" if number % 2 else "ready", validated_at=clock.now())
-    pages_of: dict[View, str] = {"": "A6 A5 A4 A3 A2 A1 A0", "done": "A5 A3 A1", "all": "A0 A2 A4 A6"}
+    pages_of: dict[AnyView, str] = {"": "A6 A5 A4 A3 A2 A1 A0", "done": "A5 A3 A1", "all": "A0 A2 A4 A6"}
     for view, order in pages_of.items():
         pages = [listed(lab, ann, Asked(view, limit=2, offset=offset)) for offset in (0, 2, 4, 6)]
         assert " ".join(" ".join(page) for page in pages).strip() == order, view
@@ -106,7 +106,7 @@ def test_only_cases_of_places_within_reach_are_seen(lab: Lab, ann: Caller) -> No
         placed(lab, f"A{place}", place=place)
         placed(lab, f"D{place}", place=place, state="validated", validated_at=lab.clock.now())
     guests = Reach(guests=frozenset({Guest("actor", ann.actor.id, Purpose.RESEARCH)}))
-    views: list[View] = ["all", "team", "", "done", "unassigned"]
+    views: list[AnyView] = ["all", "team", "", "done", "unassigned"]
     for view in views:
         assert all(name.endswith("1") for name in shown(lab, ann, view))
         for blind in (NOTHING, guests):
@@ -136,7 +136,7 @@ def test_filters_narrow_every_view(lab: Lab, ann: Caller) -> None:
     for state in ("ready", "validated"):
         placed(lab, f"U {state}", specialty="uro", department="URO", urgency="urgent", state=state, assigned_to=7)
         placed(lab, f"D {state}", specialty="derm", department="DER", state=state)
-    views: list[View] = ["all", "done", ""]
+    views: list[AnyView] = ["all", "done", ""]
     for view in views:
         state = "validated" if view == "done" else "ready"
         some = {"specialty": "uro"}, {"department": "URO"}, {"urgency": "urgent"}, {"assigned": 7}

@@ -9,21 +9,9 @@ from typing import Literal
 from pydantic import Field
 
 from lamelle.doors.web.models import Model
+from lamelle.lab.dossier import What
+from lamelle.lab.worklists import View
 
-View = Literal[
-    "mine",
-    "team",
-    "urgent",
-    "frozen",
-    "waiting_slides",
-    "waiting_techniques",
-    "to_sign",
-    "unassigned",
-    "all",
-    "done",
-]
-"""`all` are the cases that are neither validated nor cancelled."""
-Sort = Literal["priority", "oldest", "newest", "changed", "validated"]
 CaseState = Literal["registered", "ready", "reading", "waiting", "preliminary", "validated", "reopened", "cancelled"]
 Urgency = Literal["routine", "urgent", "stat"]
 Quality = Literal["", "pass", "warn", "fail"]
@@ -324,21 +312,7 @@ class HistoryItem(Model):
 
     at: str
     who: str
-    what: Literal[
-        "ordered",
-        "received",
-        "ready",
-        "opened",
-        "assigned",
-        "scan_arrived",
-        "technique_requested",
-        "technique_answered",
-        "report_written",
-        "report_validated",
-        "attached",
-        "decided",
-        "cancelled",
-    ]
+    what: What
     text: str
 
 

@@ -1,7 +1,7 @@
 """Worklists: views with their counts, the cases of one, views somebody keeps, what comes first, who reads what."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Request
 from fastapi import Query as Parameter
@@ -51,9 +51,7 @@ def router(lab: Lab) -> APIRouter:
             specialties, departments = lists.choices(conn, reach)
             saved = lists.saved(conn, caller.actor.id)
         return Worklists(
-            views=[
-                ViewCount(key=cast(Any, one.view), count=one.count, unread=one.unread, exact=one.exact) for one in found
-            ],
+            views=[ViewCount(key=one.view, count=one.count, unread=one.unread, exact=one.exact) for one in found],
             saved=[SavedView(id=one.id, name=one.name, query=one.query) for one in saved],
             specialties=specialties,
             departments=departments,
@@ -62,14 +60,14 @@ def router(lab: Lab) -> APIRouter:
     @routes.get("/cases")
     def cases(
         request: Request,
-        view: lists.View = "",
+        view: lists.AnyView = "",
         q: Annotated[str, Parameter(max_length=64)] = "",
         specialty: Text = "",
         department: Text = "",
         urgency: Urgency | None = None,
         state: CaseState | None = None,
         assigned: Annotated[int | None, Parameter(ge=0, le=LAST, description="0: nobody's.")] = None,
-        sort: lists.Sort = "",
+        sort: lists.Sort | Literal[""] = "",
         limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
         offset: Annotated[int, Parameter(ge=0, le=100_000)] = 0,
     ) -> CasePage:
