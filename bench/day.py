@@ -200,11 +200,9 @@ def _part10(ds: Dataset) -> bytes:
     return wsi.part10(ds, "1.2.840.10008.1.2.4.50")
 
 
-def scan(
-    node: Node, who: dict[str, str], press: Press, todo: "Queue[tuple[Glass, str]]", name: str, times: Times
-) -> None:
+def scan(node: Node, token: str, press: Press, todo: "Queue[tuple[Glass, str]]", name: str, times: Times) -> None:
     """Store slide after slide by STOW-RS until there is none."""
-    with Client(node.url, timeout_s=600) as client:
+    with Client(node.url, timeout_s=600, headers={"authorization": f"Bearer {token}"}) as client:
         while True:
             try:
                 glass, study = todo.get_nowait()
@@ -212,13 +210,10 @@ def scan(
                 return
             files = press.print(glass, study, name)
             began = time.perf_counter()
-            ask(client, who, "POST", "/dicomweb/studies", *_related(files))
+            answer = client.store(*files)
+            if answer.status != 200:
+                raise RuntimeError(f"a slide was not stored: {answer.status} {answer.failures}")
             times.add("slide stored", time.perf_counter() - began)
-
-
-def _related(files: list[bytes]) -> tuple[bytes, str]:
-    parts = [b"--b\r\nContent-Type: application/dicom\r\n\r\n" + file + b"\r\n" for file in files]
-    return b"".join([*parts, b"--b--\r\n"]), 'multipart/related; type="application/dicom"; boundary=b'
 
 
 # -- the pathologists ------------------------------------------------------------------------------------------------
@@ -227,13 +222,13 @@ def _related(files: list[bytes]) -> tuple[bytes, str]:
 def read(node: Node, login: str, done: "set[int]", lock: threading.Lock, count: int, times: Times) -> None:
     """Take ready cases from the worklist and validate them until all are."""
     with Client(node.url, timeout_s=600) as client:
-        who = signed_in(client, login)
+        sign_in(client, login)
         while True:
             with lock:
                 if len(done) >= count:
                     return
-            page = timed(times, "worklist", lambda: ask(client, who, "GET", "/api/cases?view=all&limit=50"))
-            timed(times, "counts of the worklists", lambda: ask(client, who, "GET", "/api/worklists"))
+            page = timed(times, "worklist", lambda: ask(client, "GET", "/api/cases?view=all&limit=50"))
+            timed(times, "counts of the worklists", lambda: ask(client, "GET", "/api/worklists"))
             free = None
             with lock:
                 for item in page["items"]:
@@ -244,27 +239,27 @@ def read(node: Node, login: str, done: "set[int]", lock: threading.Lock, count: 
             if free is None:
                 time.sleep(0.5)
                 continue
-            sign_out(client, who, free, times)
+            sign_out(client, free, times)
 
 
-def sign_out(client: Client, who: dict[str, str], number: int, times: Times) -> None:
+def sign_out(client: Client, number: int, times: Times) -> None:
     """Open a case, look at every slide, write and validate its report."""
     path = f"/api/cases/{number}"
-    timed(times, "case opened", lambda: ask(client, who, "POST", f"{path}/open"))
-    whole = timed(times, "case page", lambda: ask(client, who, "GET", path))
+    timed(times, "case opened", lambda: ask(client, "POST", f"{path}/open"))
+    whole = timed(times, "case page", lambda: ask(client, "GET", path))
     for slide in slides_of(whole):
         series = next(scan["series_uid"] for scan in slide["scans"] if scan["current"])
-        said = timed(times, "slide page", lambda uid=series: ask(client, who, "GET", f"/api/slides/{uid}"))
+        said = timed(times, "slide page", lambda uid=series: ask(client, "GET", f"/api/slides/{uid}"))
         assert said["uid"] == series
         rng = random.Random(series)
         for _ in range(TILES_OF_A_SLIDE):
             tile = f"/api/slides/{series}/levels/0/tiles/{rng.randrange(16)}/{rng.randrange(12)}"
-            timed(times, "tile", lambda tile=tile: ask(client, who, "GET", tile))
+            timed(times, "tile", lambda tile=tile: ask(client, "GET", tile))
     text = json.dumps({"text": "Muqueuse colique sans lésion notable. " * 20, "version": 0}).encode()
-    written = timed(times, "report written", lambda: ask(client, who, "PUT", f"{path}/report", text))
+    written = timed(times, "report written", lambda: ask(client, "PUT", f"{path}/report", text))
     final = json.dumps({"state": "final"}).encode()
     route = f"{path}/report/{written['version']}/finish"
-    timed(times, "report validated", lambda: ask(client, who, "POST", route, final))
+    timed(times, "report validated", lambda: ask(client, "POST", route, final))
 
 
 def slides_of(node: Any) -> Iterator[Any]:
@@ -286,25 +281,17 @@ def timed(times: Times, name: str, work: Any) -> Any:
     return found
 
 
-def signed_in(client: Client, login: str) -> dict[str, str]:
-    """What a browser of somebody says with each request: reports are signed by people, not by tokens."""
+def sign_in(client: Client, login: str) -> None:
+    """Ask as a browser of somebody from now on: reports are signed by people, not by tokens."""
     body = json.dumps({"login": login, "password": made.PASSWORD}).encode()
     answer = client.ask("POST", "/api/session", {"content-type": "application/json", "x-lamelle": "page"}, body)
     cookie = answer.headers["set-cookie"].partition(";")[0]
-    return {"cookie": cookie, "x-lamelle": answer.json()["csrf"]}
+    client.headers |= {"cookie": cookie, "x-lamelle": answer.json()["csrf"]}
 
 
-def ask(
-    client: Client,
-    who: dict[str, str],
-    method: str,
-    path: str,
-    body: bytes | None = None,
-    kind: str = "application/json",
-) -> Any:
-    """What a request is answered with. Raises: RuntimeError for a refusal."""
-    headers = who | ({"content-type": kind} if body is not None else {})
-    answer = client.ask(method, path, headers, body)
+def ask(client: Client, method: str, path: str, body: bytes | None = None) -> Any:
+    """What a request with a body of JSON is answered with. Raises: RuntimeError for a refusal."""
+    answer = client.ask(method, path, {"content-type": "application/json"} if body else {}, body)
     if answer.status >= 300:
         raise RuntimeError(f"{method} {path}: {answer.status} {answer.body[:300]!r}")
     return answer.json() if answer.body and "json" in answer.headers.get("content-type", "") else answer.body
@@ -323,10 +310,10 @@ def day(work: Path, cases: int, slides: int, url: str) -> None:
     for login in logins:
         made.person(Access.open(archive.db, archive.clock, made.CHEAP), login, Role.PATHOLOGIST)
     archive.close()
-    environment = {"LAMELLE_HL7_PORT": str(port()), "LAMELLE_LAB_SETTLE_S": "1"}
+    environment = {"LAMELLE_HL7_PORT": "0", "LAMELLE_LAB_SETTLE_S": "1"}
     environment |= {"LAMELLE_ARCHIVE_DATABASE_URL": url} if url else {}
     with Node(work / "data", sign_in=True, environment=environment) as node:
-        scanner = {"authorization": f"Bearer {node.token('scanner', Role.DEVICE)}"}
+        scanner = node.token("scanner", Role.DEVICE)
         todo: Queue[tuple[Glass, str]] = Queue()
         for case in plan:
             study = ids.new_uid()
@@ -334,7 +321,7 @@ def day(work: Path, cases: int, slides: int, url: str) -> None:
                 todo.put((glass, study))
         done: set[int] = set()
         with watched(node.process.pid) as spent, ThreadPoolExecutor(1 + SCANNERS + READERS) as pool:
-            people = [pool.submit(order_all, int(environment["LAMELLE_HL7_PORT"]), plan, times)]
+            people = [pool.submit(order_all, node.hl7_port, plan, times)]
             for number in range(SCANNERS):
                 people.append(pool.submit(scan, node, scanner, press, todo, f"SCAN{number}", times))
             for reader in logins:
@@ -364,13 +351,6 @@ def order_all(at: int, plan: list[list[Glass]], times: Times) -> None:
     lis = Lis(at, times)
     for case in plan:
         lis.order(case)
-
-
-def port() -> int:
-    """A free TCP port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 import structlog
 
-from lamelle.testing import postgres
+from lamelle.testing import archives, postgres
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -39,7 +39,7 @@ def shared_data() -> Path:
 
 @pytest.fixture
 def catalogue_url(tmp_path: Path) -> str:
-    """The URL of an empty database: SQLite, or PostgreSQL (migrated already) when TEST_CATALOGUE says so."""
+    """The URL of an empty database, migrated: SQLite, or PostgreSQL when TEST_CATALOGUE says so."""
     if os.environ.get("TEST_CATALOGUE") == "postgresql":
         return postgres.new_database()
-    return f"sqlite:///{tmp_path / 'catalogue.sqlite3'}"
+    return archives.catalogue(tmp_path)

@@ -3,17 +3,15 @@
 import io
 import queue
 import re
-import socket
 import socketserver
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import hl7
 import hl7.client
 import pydicom
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import expect
 
 from lamelle.access.model import Role
 from lamelle.access.room import Access
@@ -26,7 +24,7 @@ from lamelle.testing.client import Client
 from lamelle.testing.node import Node
 from lamelle.testing.pictures import SlideShape
 
-from .conftest import STATIC, sign_in
+from .conftest import STATIC, Enter
 
 ACCESSION = "26B04711"
 SHAPE = SlideShape(1200, 900)
@@ -77,8 +75,8 @@ def lis() -> Iterator[Lis]:
 
 
 @pytest.fixture
-def node(tmp_path_factory: pytest.TempPathFactory, lis: Lis) -> Iterator[tuple[Node, int]]:
-    """A laboratory with a pathologist and a technician, and the port that orders come in by."""
+def node(tmp_path_factory: pytest.TempPathFactory, lis: Lis) -> Iterator[Node]:
+    """A laboratory with a pathologist and a technician."""
     if not (STATIC / "index.html").is_file():
         pytest.skip("the viewer is not built: pip install . (or npm run build in viewer/)")
     data = tmp_path_factory.mktemp("laboratory") / "data"
@@ -87,39 +85,15 @@ def node(tmp_path_factory: pytest.TempPathFactory, lis: Lis) -> Iterator[tuple[N
     made.person(access, "helene", Role.PATHOLOGIST)
     made.person(access, "tom", Role.TECHNICIAN)
     archive.close()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
     peers = f'[{{"name": "DIAMIC", "host": "127.0.0.1", "port": {lis.server_address[1]}}}]'
-    hears = {"LAMELLE_HL7_PORT": str(port), "LAMELLE_HL7_PEERS": peers}
+    hears = {"LAMELLE_HL7_PORT": "0", "LAMELLE_HL7_PEERS": peers}
     with Node(data, workers=1, sign_in=True, environment={**SETTINGS, **hears}) as running:
-        yield running, port
+        yield running
 
 
 @pytest.fixture
-def enter(browser: Browser, node: tuple[Node, int]) -> Iterator[Any]:
-    """A browser of one's own, in French, signed in."""
-    contexts = []
-
-    def opened(login: str) -> Page:
-        context = browser.new_context(
-            viewport={"width": 1440, "height": 900},
-            base_url=node[0].url.replace("localhost", "127.0.0.1"),
-            locale="fr-FR",
-            reduced_motion="reduce",
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(20_000)
-        expect.set_options(timeout=20_000)
-        page.goto("/")
-        sign_in(page, login)
-        expect(page).not_to_have_url(re.compile("sign-in"))
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
+def url(node: Node) -> str:
+    return node.url.replace("localhost", "127.0.0.1")
 
 
 def order(number: int) -> str:
@@ -160,24 +134,18 @@ def scan(number: int, container: str, printed: str) -> list[bytes]:
 
 def store(node: Node, token: str, files: list[bytes]) -> None:
     uid = pydicom.dcmread(io.BytesIO(files[0])).StudyInstanceUID
-    body = b"".join(b"--b\r\nContent-Type: application/dicom\r\n\r\n" + file + b"\r\n" for file in files) + b"--b--\r\n"
-    headers = {
-        "authorization": f"Bearer {token}",
-        "content-type": 'multipart/related; type="application/dicom"; boundary=b',
-    }
-    with Client(node.url) as client:
-        assert client.ask("POST", f"/dicomweb/studies/{uid}", headers, body).status == 200
+    with Client(node.url, headers={"authorization": f"Bearer {token}"}) as client:
+        assert client.store(*files, study=uid).status == 200
 
 
-def test_from_the_order_to_the_validated_report(node: tuple[Node, int], lis: Lis, enter: Any) -> None:
-    running, port = node
-    token = running.token("scanner", Role.DEVICE)
+def test_from_the_order_to_the_validated_report(node: Node, lis: Lis, enter: Enter) -> None:
+    token = node.token("scanner", Role.DEVICE)
     page = enter("helene")
     page.goto("/cases?view=all")
     expect(page.get_by_role("heading", name="Aucun dossier en cours")).to_be_visible()
 
     # ordered: the case is on the worklist without a reload, waiting for its slides
-    with hl7.client.MLLPClient("127.0.0.1", port) as peer:
+    with hl7.client.MLLPClient("127.0.0.1", node.hl7_port) as peer:
         for number in (1, 2):
             answer = hl7.parse(peer.send_message(order(number)).strip(b"\x0b\x1c\r").decode())
             assert str(answer.segment("MSA")[1]) == "AA"
@@ -185,8 +153,8 @@ def test_from_the_order_to_the_validated_report(node: tuple[Node, int], lis: Lis
     expect(row).to_contain_text("2 lames attendues")
 
     # scanned: the first slide names itself on its label, the second's label cannot be read
-    store(running, token, scan(1, "SCANNER-0001", f"{ACCESSION}-A-1-1"))
-    store(running, token, scan(2, "SCANNER-0002", ""))
+    store(node, token, scan(1, "SCANNER-0001", f"{ACCESSION}-A-1-1"))
+    store(node, token, scan(2, "SCANNER-0002", ""))
     expect(row).to_contain_text("1 lame attendue")
 
     # matched: a technician says which slide the other is, with one key

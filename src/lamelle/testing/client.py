@@ -5,6 +5,7 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 ANY_SYNTAX = "application/dicom; transfer-syntax=*"
@@ -43,10 +44,14 @@ class Stored:
 
 
 class Client:
-    """One connection to a node, opened again when the node closed it; not for several threads."""
+    """One connection to a node, opened again when the node closed it; not for several threads.
 
-    def __init__(self, url: str, timeout_s: float = 60.0) -> None:
+    `headers` go with every request: who asks, above all.
+    """
+
+    def __init__(self, url: str, timeout_s: float = 60.0, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         self._connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=timeout_s)
+        self.headers = dict(headers)
 
     def __enter__(self) -> "Client":
         return self
@@ -63,7 +68,7 @@ class Client:
     ) -> Answer:
         """One request and its whole answer; an iterable body is sent chunked."""
         try:
-            self._connection.request(method, path, body, dict(headers or {}))
+            self._connection.request(method, path, body, self.headers | dict(headers or {}))
             answer = self._connection.getresponse()
             names = {name.lower(): value for name, value in answer.getheaders()}
             return Answer(answer.status, names, answer.read())

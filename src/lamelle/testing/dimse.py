@@ -18,6 +18,7 @@ from lamelle.doors.dimse.node import Node
 from lamelle.doors.dimse.server import Server
 from lamelle.doors.dimse.settings import DimseSettings, Peer
 from lamelle.doors.listening import listen
+from lamelle.testing.archives import catalogue
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
@@ -125,7 +126,7 @@ PATIENT: Final = DimseSettings(acse_timeout_s=10, idle_timeout_s=10, network_tim
 @contextmanager
 def running(folder: Path, settings: DimseSettings = PATIENT) -> Iterator[tuple[Archive, int, Server]]:
     """A server of this process on an archive in `folder`, and its port."""
-    archive = Archive.open(ArchiveSettings(folder / "data", reserve_bytes=0))
+    archive = Archive.open(ArchiveSettings(folder / "data", catalogue(folder / "data"), reserve_bytes=0))
     sock = listen("127.0.0.1", 0)
     port = int(sock.getsockname()[1])
     server = Server(Node(archive, settings), sock)

@@ -71,8 +71,8 @@ class Client:
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Archive]:
-    opened = Archive.open(ArchiveSettings(data_dir=tmp_path / "data", reserve_bytes=0), SetClock())
+def archive(tmp_path: Path, catalogue_url: str) -> Iterator[Archive]:
+    opened = Archive.open(ArchiveSettings(tmp_path / "data", catalogue_url, reserve_bytes=0), SetClock())
     yield opened
     opened.close()
 

@@ -1,7 +1,6 @@
 """A laboratory system that is not ours (the library `hl7` with its MLLP) exchanges orders and reports with us."""
 
 import asyncio
-import shutil
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -37,22 +36,9 @@ from lamelle.testing.waiting import until
 HERE = "127.0.0.1"
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty catalogue, migrated once: a copy takes a tenth of the time."""
-    path = tmp_path_factory.mktemp("migrated") / "catalogue.sqlite3"
-    db = Database(f"sqlite:///{path}")
-    db.migrate()
-    db.close()
-    return path
-
-
 @pytest.fixture
-def exchange(catalogue_url: str, migrated: Path) -> Iterator[Exchange]:
+def exchange(catalogue_url: str) -> Iterator[Exchange]:
     db = Database(catalogue_url)
-    if db.dialect == "sqlite":
-        shutil.copy(migrated, str(db.url.database))
-    db.migrate()
     settings = Hl7Settings(port=0, max_bytes=100_000, network_timeout_s=5, answer_timeout_s=5, attempts=2)
     yield Exchange(Lab(db, SetClock(), LabSettings()), settings, "https://lamelle.example")
     db.close()

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -31,9 +32,9 @@ def _names(db: Database) -> list[str]:
         return list(conn.execute(sa.select(events.event.c.name).order_by(events.event.c.id)).scalars())
 
 
-def test_migrating_twice_or_at_once_is_harmless(catalogue_url: str) -> None:
+def test_migrating_twice_or_at_once_is_harmless(catalogue_url: str, tmp_path: Path) -> None:
     on_postgres = catalogue_url.startswith("postgresql")
-    url = postgres.new_database(migrated=False) if on_postgres else catalogue_url
+    url = postgres.new_database(migrated=False) if on_postgres else f"sqlite:///{tmp_path / 'empty.sqlite3'}"
     opened = [Database(url) for _ in range(3)]
     threads = [threading.Thread(target=db.migrate) for db in opened]
     for thread in threads:

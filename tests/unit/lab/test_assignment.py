@@ -9,7 +9,7 @@ from lamelle.audit.tables import pending
 from lamelle.base.errors import Denied, Invalid, NotFound
 from lamelle.lab import assignment, cases
 from lamelle.lab.room import Lab
-from lamelle.testing.laboratories import placed, reach, worker
+from lamelle.testing.casework import placed, reach, worker
 
 
 def whose(lab: Lab, number: int) -> int | None:

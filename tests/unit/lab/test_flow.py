@@ -12,7 +12,7 @@ from lamelle.lab import flow
 from lamelle.lab.flow import Figures
 from lamelle.lab.records import decision, scan, scanner
 from lamelle.lab.room import Lab
-from lamelle.testing.laboratories import glass, placed
+from lamelle.testing.casework import glass, placed
 
 
 def done(lab: Lab, accession: str, hours: float, **given: Any) -> None:

@@ -10,7 +10,7 @@ from lamelle.access.model import WHOLE, Reach
 from lamelle.lab import changes, dossier, flow, worklists
 from lamelle.lab.room import Lab
 from lamelle.lab.worklists import COUNTED, Asked, Looker
-from lamelle.testing.laboratories import glass, known, placed
+from lamelle.testing.casework import glass, known, placed
 
 REACHES = {"everything": WHOLE, "a place": Reach(places=frozenset({1})), "places": Reach(places=frozenset({1, 3}))}
 TABLES = "pathology_case|patient|patient_identifier|specimen|block|slide|scan|technique|report|attachment|case_seen"

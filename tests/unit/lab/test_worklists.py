@@ -13,7 +13,7 @@ from lamelle.lab.records import case
 from lamelle.lab.room import Lab
 from lamelle.lab.worklists import COUNTED, AnyView, Asked, Looker
 from lamelle.testing.archives import SetClock
-from lamelle.testing.laboratories import glass, known, placed, reach, worker
+from lamelle.testing.casework import glass, known, placed, reach, worker
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ TILES = [b"\xff\xd8" + bytes([n]) * 700 + b"\xff\xd9" for n in range(3)]
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Archive]:
-    opened = Archive.open(ArchiveSettings(data_dir=tmp_path / "data", reserve_bytes=0), SetClock())
+def archive(tmp_path: Path, catalogue_url: str) -> Iterator[Archive]:
+    opened = Archive.open(ArchiveSettings(tmp_path / "data", catalogue_url, reserve_bytes=0), SetClock())
     stored(opened, [slide(TILES)])
     yield opened
     opened.close()

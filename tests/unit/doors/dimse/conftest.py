@@ -12,7 +12,7 @@ from lamelle.archive.store import Archive
 from lamelle.doors.dimse import association
 from lamelle.doors.dimse.node import Node
 from lamelle.doors.dimse.settings import DimseSettings, Peer, Right
-from lamelle.testing.archives import SetClock
+from lamelle.testing.archives import SetClock, catalogue
 from lamelle.testing.associations import Network
 
 SETTINGS = DimseSettings(acse_timeout_s=10, idle_timeout_s=10, network_timeout_s=10, find_limit=5)
@@ -39,7 +39,8 @@ def make(tmp_path: Path, clock: SetClock, network: Network) -> Iterator[Callable
     archives: list[Archive] = []
 
     def made(aet: str, *rules: ForwardRule) -> Node:
-        archives.append(Archive.open(ArchiveSettings(tmp_path / aet, reserve_bytes=0, forward=rules), clock))
+        settings = ArchiveSettings(tmp_path / aet, catalogue(tmp_path / aet), reserve_bytes=0, forward=rules)
+        archives.append(Archive.open(settings, clock))
         return network.join(Node(archives[-1], replace(SETTINGS, aet=aet, peers=(LAMELLE, OTHER))))
 
     yield made

@@ -53,8 +53,8 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-def archive(tmp_path: Path, clock: SetClock) -> Iterator[Archive]:
-    opened = Archive.open(ArchiveSettings(tmp_path / "data", reserve_bytes=0), clock)
+def archive(tmp_path: Path, clock: SetClock, catalogue_url: str) -> Iterator[Archive]:
+    opened = Archive.open(ArchiveSettings(tmp_path / "data", catalogue_url, reserve_bytes=0), clock)
     yield opened
     opened.close()
 

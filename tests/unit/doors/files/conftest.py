@@ -22,6 +22,7 @@ from lamelle.base.ids import uid_from
 from lamelle.doors.files import sandbox
 from lamelle.doors.files.request import Request
 from lamelle.doors.files.settings import FilesSettings
+from lamelle.testing.archives import catalogue
 
 READERS = '''
 import base64, json, os, pathlib, signal
@@ -93,7 +94,7 @@ def clock() -> StillClock:
 
 @pytest.fixture
 def archive(tmp_path: Path, clock: StillClock) -> Iterator[Archive]:
-    opened = Archive.open(ArchiveSettings(tmp_path / "data", reserve_bytes=0), clock)
+    opened = Archive.open(ArchiveSettings(tmp_path / "data", catalogue(tmp_path / "data"), reserve_bytes=0), clock)
     yield opened
     opened.close()
 

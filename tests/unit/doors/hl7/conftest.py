@@ -1,8 +1,6 @@
 """The HL7 door on a fresh catalogue, with peers that speak each dialect."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,21 +19,8 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty catalogue, migrated once: a copy takes a tenth of the time."""
-    path = tmp_path_factory.mktemp("migrated") / "catalogue.sqlite3"
-    db = Database(f"sqlite:///{path}")
-    db.migrate()
-    db.close()
-    return path
-
-
 @pytest.fixture
-def exchange(catalogue_url: str, clock: SetClock, migrated: Path) -> Iterator[Exchange]:
+def exchange(catalogue_url: str, clock: SetClock) -> Iterator[Exchange]:
     db = Database(catalogue_url)
-    if db.dialect == "sqlite":
-        shutil.copy(migrated, str(db.url.database))
-    db.migrate()
     yield Exchange(Lab(db, clock, LabSettings()), Hl7Settings(peers=(LIS, OLD)), "https://lamelle.example/")
     db.close()

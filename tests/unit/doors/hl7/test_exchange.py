@@ -2,7 +2,6 @@
 
 import itertools
 import random
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from lamelle.lab.messages import Asked
 from lamelle.lab.records import block, case, patient, patient_identifier, report, scan, slide
 from lamelle.lab.room import Lab, LabSettings
 from lamelle.testing import hl7
-from lamelle.testing.archives import SetClock
+from lamelle.testing.archives import SetClock, catalogue
 from lamelle.testing.laboratory import DOCTOR, scanned
 
 HERE = "127.0.0.1"
@@ -222,11 +221,11 @@ DAY = [
 ]
 
 
-def test_the_end_is_the_same_whatever_the_order_and_twice(tmp_path: Path, clock: SetClock, migrated: Path) -> None:
+def test_the_end_is_the_same_whatever_the_order_and_twice(tmp_path: Path, clock: SetClock) -> None:
     ends = []
     shuffled = random.Random(5).sample(list(itertools.permutations(DAY)), 12)
     for number, order in enumerate([tuple(DAY), *shuffled]):
-        db = exchange_at(tmp_path, number, clock, migrated)
+        db = exchange_at(tmp_path, number, clock)
         for text in (*order, *order[::-1]) if number % 2 else order:
             assert acknowledged(db, text) == "AA"
         ends.append(state(db))
@@ -235,16 +234,15 @@ def test_the_end_is_the_same_whatever_the_order_and_twice(tmp_path: Path, clock:
     assert all(end == ends[0] for end in ends)
 
 
-def exchange_at(folder: Path, number: int, clock: SetClock, migrated: Path) -> Exchange:
-    shutil.copy(migrated, folder / f"{number}.sqlite3")
-    db = Database(f"sqlite:///{folder}/{number}.sqlite3")
+def exchange_at(folder: Path, number: int, clock: SetClock) -> Exchange:
+    db = Database(catalogue(folder / str(number)))
     return Exchange(Lab(db, clock, LabSettings()), Hl7Settings(peers=(Peer("LIS"),)))
 
 
-def test_three_ways_to_order_end_alike(tmp_path: Path, clock: SetClock, migrated: Path) -> None:
+def test_three_ways_to_order_end_alike(tmp_path: Path, clock: SetClock) -> None:
     ends = []
     for number, text in enumerate((hl7.order(), hl7.order_by_specimen(), hl7.order_old())):
-        db = exchange_at(tmp_path, number, clock, migrated)
+        db = exchange_at(tmp_path, number, clock)
         peers = (Peer("LIS", dialect="orm" if "ORM^O01" in text else "standard"),)
         assert acknowledged(replace(db, settings=Hl7Settings(peers=peers)), text) == "AA"
         ends.append(state(db))

@@ -32,8 +32,8 @@ from lamelle.testing.people import CHEAP
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Archive]:
-    found = Archive.open(ArchiveSettings(tmp_path / "data", reserve_bytes=0), SetClock())
+def archive(tmp_path: Path, catalogue_url: str) -> Iterator[Archive]:
+    found = Archive.open(ArchiveSettings(tmp_path / "data", catalogue_url, reserve_bytes=0), SetClock())
     yield found
     found.close()
 

@@ -22,13 +22,13 @@ from lamelle.ops.routes import table
 from lamelle.testing import laboratory
 from lamelle.testing.archives import SetClock
 from lamelle.testing.browser import Client, client
-from lamelle.testing.laboratories import known, placed, worker
+from lamelle.testing.casework import known, placed, worker
 from lamelle.testing.people import CHEAP
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Archive]:
-    found = Archive.open(ArchiveSettings(tmp_path / "data", reserve_bytes=0), SetClock())
+def archive(tmp_path: Path, catalogue_url: str) -> Iterator[Archive]:
+    found = Archive.open(ArchiveSettings(tmp_path / "data", catalogue_url, reserve_bytes=0), SetClock())
     yield found
     found.close()
 

@@ -15,7 +15,7 @@ from lamelle.doors.web.live import Live
 from lamelle.lab.records import case, scan
 from lamelle.lab.room import Lab, LabSettings
 from lamelle.testing.archives import SetClock
-from lamelle.testing.laboratories import glass, placed
+from lamelle.testing.casework import glass, placed
 
 HERE = Reach(places=frozenset({1}))
 
