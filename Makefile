@@ -24,7 +24,7 @@ demo: setup  ## slides made here, stored, served: says what to open
 test: setup  ## every test; says what is skipped and why
 	@.ci/prepare
 	@.ci/viewer test
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: setup  ## style, types, floors of the house, holes, viewer, lock, leaks
 	$(BIN)/ruff check .
