@@ -17,30 +17,37 @@ from lamelle.access.model import Role
 from lamelle.testing.node import Node
 
 SIDES = ("ours", "both off")
-PAIRS = 6  # for each of the plan's runs
+Turns = dict[str, list[tuple[float, Facts]]]
+STARTS = 8  # each with as many pairs of turns as the plan has runs
 TURN_S = 2.0  # what is remembered of callers and slides while the other node had its turn is read anew, once
 
 
 def access(plan: Plan) -> None:
     """Two nodes that differ in nothing but these settings take turns of a second or two, so that both meet the same
-    machine; the cost is the median over neighbouring turns."""
+    machine, and are started anew several times, for one start is luckier than another; the cost is the median over
+    neighbouring turns."""
     slide = material.slide(plan.work, plan.side, 1)
     folders = {name: plan.work / f"run/access{plan.side}-{name.replace(' ', '')}" for name in SIDES}
     for folder in folders.values():
         _fill(folder, slide)
     token = Node(folders["ours"] / "data").token(f"bench{time.time_ns()}", Role.PATHOLOGIST)
-    with ExitStack() as running:
-        nodes = {
-            name: running.enter_context(servers.ours(folder, fresh=False, guarded=name == "ours"))
-            for name, folder in folders.items()
-        }
-        status, _ = Client(nodes["ours"].root).get(f"{slide.frames_path}/1", tiles.JPEG)
-        assert status == 401, "whoever has not signed in gets tiles"
-        for what, requests in (("frames", _frames(plan, slide)), ("tiles of the viewer", _tiles(plan, slide))):
-            for clients in plan.clients[:2]:
-                _measure(
-                    plan, f"{what} with access control and audit, {clients} clients", nodes, requests, clients, token
-                )
+    got = {
+        (what, requests, clients): {name: [] for name in SIDES}
+        for what, requests in (("frames", _frames(plan, slide)), ("tiles of the viewer", _tiles(plan, slide)))
+        for clients in plan.clients[:2]
+    }
+    for start in range(STARTS):
+        with ExitStack() as running:
+            nodes = {
+                name: running.enter_context(servers.ours(folder, fresh=False, guarded=name == "ours"))
+                for name, folder in folders.items()
+            }
+            status, _ = Client(nodes["ours"].root).get(f"{slide.frames_path}/1", tiles.JPEG)
+            assert status == 401, "whoever has not signed in gets tiles"
+            for (_, requests, clients), turns in got.items():
+                _take_turns(plan, nodes, requests, clients, token, start, turns)
+    for (what, _, clients), turns in got.items():
+        _say(plan, f"{what} with access control and audit, {clients} clients", turns)
 
 
 def _fill(folder: Path, slide: SlideFile) -> None:
@@ -65,14 +72,19 @@ def _written(plan: Plan, name: str, path: Callable[[random.Random], str]) -> Pat
     return file
 
 
-def _measure(plan: Plan, what: str, nodes: dict[str, Server], requests: Path, clients: int, token: str) -> None:
-    """Turns in the order on, off, off, on ...: what drifts meets both alike."""
-    got: dict[str, list[tuple[float, Facts]]] = {name: [] for name in SIDES}
+def _take_turns(
+    plan: Plan, nodes: dict[str, Server], requests: Path, clients: int, token: str, start: int, got: Turns
+) -> None:
+    """In the order on, off, off, on ...: what drifts meets both alike."""
     for node in nodes.values():
         _turn(node, requests, clients, 2.0, 0, token)  # opens the slide and enters the view
-    for number in range(plan.runs * PAIRS):
-        for name in SIDES if number % 2 else reversed(SIDES):
-            got[name].append(_turn(nodes[name], requests, clients, max(TURN_S, plan.seconds / 4), number, token))
+    for number in range(plan.runs):
+        for name in SIDES if (start + number) % 2 else reversed(SIDES):
+            seconds = max(TURN_S, plan.seconds / 4)
+            got[name].append(_turn(nodes[name], requests, clients, seconds, number, token))
+
+
+def _say(plan: Plan, what: str, got: Turns) -> None:
     shares = [on[0] / off[0] for on, off in zip(got["ours"], got["both off"], strict=True)]
     facts: Facts = {name: _middle(turns) for name, turns in got.items()}
     cost = {"cost_percent": round(100 * (1 - statistics.median(shares)), 1), "pairs": len(shares)}
