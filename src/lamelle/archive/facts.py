@@ -29,6 +29,11 @@ class Facts:
 
 def head(data: bytes) -> dict[str, Any]:
     """The top level of a dataset up to its per-frame groups, which alone may be a hundred times the rest."""
+    return cut(data)[0]
+
+
+def cut(data: bytes) -> tuple[dict[str, Any], bytes]:
+    """The same, and the bytes from the per-frame groups to the end, the last brace included."""
     mark = b'"' + PER_FRAME.encode() + b'":{'
     at = data.find(mark)
     if at > 0:
@@ -37,8 +42,8 @@ def head(data: bytes) -> dict[str, Any]:
         except ValueError:  # inside a sequence: read all of it
             pass
         else:
-            return found
-    return whole(data)
+            return found, data[at:]
+    return whole(data), b"}"
 
 
 def whole(data: bytes) -> dict[str, Any]:

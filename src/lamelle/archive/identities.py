@@ -1,9 +1,10 @@
-"""Whose a study is, said by somebody who knows better than its files: lists and searches show it, files stay.
+"""Whose a study is, said by somebody who knows better than its files: lists, searches and metadata show it, files stay.
 
 Filing puts it over what files say (`filing.known_patients`); who knows it is not the archive's business.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lamelle.archive import facts, filing, names
-from lamelle.archive.catalogue import known_patient, study
+from lamelle.archive.catalogue import ATTRIBUTES, Attribute, Kind, Level, known_patient, study
 from lamelle.base.db import insert
 
 
@@ -54,6 +55,31 @@ def put(conn: sa.Connection, study_uid: str, patient: Patient | None, source: st
     if row is not None:
         _show(conn, row.id, columns, now)
     return True
+
+
+def of(conn: sa.Connection, study_uid: str) -> dict[str, str]:
+    """The columns that hold over what the files of a study say; none when nobody knows better."""
+    return filing.known_patients(conn, [study_uid]).get(study_uid, {})
+
+
+def over(text: bytes, columns: Mapping[str, str]) -> bytes:
+    """The DICOM JSON of an instance, with these columns of its study in the place of what its file says."""
+    head, rest = facts.cut(text)
+    told = {
+        each.path[0]: _element(each, columns[each.column])
+        for each in ATTRIBUTES[Level.STUDY]
+        if each.column in columns and (columns[each.column] or each.path[0] in head)
+    }
+    if all(head.get(tag) == element for tag, element in told.items()):
+        return text
+    made = json.dumps(dict(sorted((head | told).items())), ensure_ascii=False, separators=(",", ":")).encode()
+    return made[:-1] + (b"," if rest != b"}" else b"") + rest
+
+
+def _element(attribute: Attribute, text: str) -> dict[str, Any]:
+    if not text:
+        return {"vr": attribute.vr}
+    return {"vr": attribute.vr, "Value": [{"Alphabetic": text} if attribute.kind is Kind.NAME else text]}
 
 
 def known_by(conn: sa.Connection, source: str) -> list[str]:

@@ -9,14 +9,14 @@ import threading
 import time
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pydicom
 import sqlalchemy as sa
 
 from lamelle.access.model import WHOLE, Reach
-from lamelle.archive import catalogue, inflated, within
+from lamelle.archive import catalogue, identities, inflated, within
 from lamelle.archive.blobs import BlobReader, BlobStore
 from lamelle.archive.catalogue import frame_index, instance, series, study, tombstone
 from lamelle.archive.facts import split
@@ -138,12 +138,18 @@ class Retrieve:
     def metadata(
         self, reach: Reach, study_uid: str, series_uid: str | None = None, sop_uid: str | None = None
     ) -> Iterator[tuple[InstanceRef, bytes]]:
-        """A DICOM JSON object for each instance, whose bulk URIs start with `@`. Raises: NotFound, Gone."""
+        """A DICOM JSON object for each instance, whose bulk URIs start with `@`; the patient is the study's.
+
+        Raises: NotFound, Gone.
+        """
         with self._db.read() as conn:
             found = find(conn, reach, study_uid, series_uid, sop_uid, clock=self._clock)
-        return self._metadata(found)
+            whose = identities.of(conn, study_uid)
+        return self._metadata(found, whose)
 
-    def _metadata(self, found: list[tuple[int, InstanceRef]]) -> Iterator[tuple[InstanceRef, bytes]]:
+    def _metadata(
+        self, found: list[tuple[int, InstanceRef]], whose: Mapping[str, str]
+    ) -> Iterator[tuple[InstanceRef, bytes]]:
         table = catalogue.metadata
         for at in range(0, len(found), METADATA_BATCH):
             batch = found[at : at + METADATA_BATCH]
@@ -154,7 +160,8 @@ class Retrieve:
                 packed = {row.instance_id: row.json for row in conn.execute(query)}
             for number, ref in batch:
                 if number in packed:  # else deleted meanwhile
-                    yield ref, zlib.decompress(packed[number])
+                    text = zlib.decompress(packed[number])
+                    yield ref, identities.over(text, whose) if whose else text
 
     # -- bytes -------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """Studies are shown as the patient's whose case they belong to, and as their files say when they belong to none."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from lamelle.access.model import WHOLE
 from lamelle.archive import reconcile
 from lamelle.archive.catalogue import name_word, study
 from lamelle.archive.store import Archive, ArchiveSettings
@@ -63,6 +65,10 @@ def test_a_matched_scan_is_shown_as_its_cases_patient(lab: Lab, archive: Archive
     assert shown(lab) == BY_CASE
     stored(archive, [instance(number=number) for number in range(1, 10) if number != 5])
     assert shown(lab) == BY_CASE
+    texts = [json.loads(text) for _, text in archive.retrieve.metadata(WHOLE, STUDY)]
+    assert len(texts) == 9
+    assert all(one["00100010"]["Value"] == [{"Alphabetic": BY_CASE[0]}] for one in texts)
+    assert all(one["00100020"]["Value"] == [BY_CASE[1]] for one in texts)
     before = everything(lab)
     reconcile.rebuild(archive.db, archive.blobs)
     assert everything(lab) == before
