@@ -26,13 +26,19 @@ TAKE: Final = "hl7_take"
 """Kind of the job that takes up a message again: repaired, replayed, left by a process that died."""
 SEND: Final = "hl7_send"
 """Kind of the job that sends what waits for one peer."""
+PURGE: Final = "hl7_purge"
+"""Kind of the job that removes what messages said when their time is over."""
 DONE_IN: Final = ("done", "ignored")
 """States after which a message that comes again is answered as before, and does nothing."""
 IN_WORK: Final = ("received", "waiting")
 NEEDS_PERSON: Final = ("error", "dead")
+SETTLED: Final = ("done", "ignored", "rejected", "sent")
+"""States in which nobody waits for anything."""
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=15)
 SHOWN: Final = 500
 """Most messages one page lists."""
+BATCH: Final = 200
+"""Messages that one transaction purges."""
 
 message = sa.Table(
     "message",
@@ -56,16 +62,20 @@ message = sa.Table(
     sa.Column("run_at", Instant),
     sa.Column("received_at", Instant, nullable=False),
     sa.Column("settled_at", Instant),
+    sa.Column("purged_at", Instant),
     sa.UniqueConstraint("direction", "peer", "control", "digest"),
     sa.UniqueConstraint("key"),
 )
 """`direction` in | out; `control` MSH-10; `digest` SHA-256 of `raw`, which never changes; `repaired` what a person put
 in its place; `answer` what we answered, or were answered; `key` tells news apart, so that each is told a peer once.
+`purged_at` when `raw`, `repaired`, `answer` and `reason` were emptied; all else stays.
 
 In: received (kept, not yet done), done, ignored, error (waits for a person), rejected (was no message for us).
 Out: waiting, sent, error (the peer said no, it is tried again), dead (it waits for a person)."""
 sa.Index("ix_message_peer", message.c.peer, message.c.direction, message.c.received_at)
 sa.Index("ix_message_place", message.c.place, message.c.received_at)
+_WHOLE = message.c.purged_at.is_(None)
+sa.Index("ix_message_settled", message.c.settled_at, sqlite_where=_WHOLE, postgresql_where=_WHOLE)
 _TODO = message.c.state.in_(("received", "waiting", "error", "dead"))
 sa.Index("ix_message_todo", message.c.state, message.c.peer, message.c.id, sqlite_where=_TODO, postgresql_where=_TODO)
 
@@ -126,6 +136,7 @@ def keep(lab: Lab, arrived: Arrived, state: str = "received") -> Kept:
     """Keep a message durably before anything is done with it.
 
     The same bytes from the same sender are one message: what is done is not done again, what failed is tried again.
+    One that was purged is a new one.
     """
     digest = hashlib.sha256(arrived.raw).hexdigest()
     with lab.db.write() as conn:
@@ -135,7 +146,12 @@ def keep(lab: Lab, arrived: Arrived, state: str = "received") -> Kept:
         made = conn.execute(adding.returning(message.c.id)).scalar_one_or_none()
         if made is not None:
             return Kept(made)
-        row = conn.execute(sa.select(message.c.id, message.c.state, message.c.answer).filter_by(**key)).one()
+        known = sa.select(message.c.id, message.c.state, message.c.answer, message.c.purged_at)
+        row = conn.execute(known.filter_by(**key)).one()
+        if row.purged_at is not None:
+            anew = {**values, "received_at": lab.clock.now(), "settled_at": None, "purged_at": None}
+            conn.execute(sa.update(message).where(message.c.id == row.id).values(**anew))
+            return Kept(row.id)
         return Kept(row.id, row.answer if row.state in DONE_IN else None)
 
 
@@ -230,11 +246,30 @@ def go_on(lab: Lab, peer: str, failures: int, reason: str = "") -> None:
 
 
 def wake(lab: Lab) -> None:
-    """See that each queue has a job, and each message that was kept and not done: for the start of a node."""
+    """See that each queue has a job, and the purge: for the start of a node."""
     with lab.db.write() as conn:
+        jobs.enqueue(conn, PURGE, {}, key=PURGE, clock=lab.clock)
         waits = sa.select(message.c.peer).where(message.c.state.in_(("waiting", "error")), message.c.direction == "out")
         for peer in conn.execute(waits.distinct()).scalars().all():
             ask(conn, lab, peer, lab.clock.now())
+
+
+def purge(lab: Lab, days: int, payload: Mapping[str, Any]) -> None:
+    """The job: empty what was settled more than so many days ago, a batch at a time, and again a day later.
+
+    The rows stay and tell what came, what went, and that news were told. With 0 days everything stays.
+    """
+    if not days:
+        return
+    now = lab.clock.now()
+    old = (message.c.state.in_(SETTLED), message.c.settled_at < now - timedelta(days=days), _WHOLE)
+    due = sa.select(message.c.id).where(*old).order_by(message.c.settled_at).limit(BATCH).with_for_update()
+    with lab.db.write() as conn:
+        numbers = list(conn.execute(due).scalars())
+        emptied = {"raw": b"", "repaired": None, "answer": None, "reason": "", "purged_at": now}
+        conn.execute(sa.update(message).where(message.c.id.in_(numbers)).values(**emptied))
+        next_at = now if len(numbers) == BATCH else now + timedelta(days=1)
+        jobs.enqueue(conn, PURGE, {}, key=PURGE, run_at=next_at, clock=lab.clock)
 
 
 def answer_to(lab: Lab, peer: str, control: str) -> Row | None:
@@ -275,7 +310,7 @@ def one(conn: sa.Connection, reach: Reach, number: int) -> Row:
 def repair(lab: Lab, reach: Reach, caller: Caller, number: int, text: str) -> None:
     """Put a text in a message's place, what came stays beside it, and have it done, or sent, anew.
 
-    Raises: NotFound("no_such_message"); Conflict("message_in_work"); Invalid("no_header").
+    Raises: NotFound("no_such_message"); Conflict("message_in_work" | "message_purged"); Invalid("no_header").
     """
     if not text.lstrip().startswith("MSH"):
         raise Invalid("no_header", "a message begins with MSH and its separators")
@@ -299,6 +334,8 @@ def _anew(lab: Lab, reach: Reach, caller: Caller, number: int, did: str, directi
         if direction and row.direction != direction:
             code = "not_received" if direction == "in" else "not_ours"
             raise Conflict(code, "what came is replayed, what we sent is resent")
+        if row.purged_at is not None:
+            raise Conflict("message_purged", "what the message said was removed after hl7.keep_days")
         if row.state in IN_WORK:
             raise Conflict("message_in_work", "the message is in work: wait for its end")
         state = "received" if row.direction == "in" else "waiting"
@@ -336,6 +373,35 @@ def state(conn: sa.Connection, reach: Reach, now: datetime, silence: Mapping[str
     return [_peer_state(name, rows, last, days, now, silence.get(name, 0.0)) for name, rows in sorted(found.items())]
 
 
+def backlog(conn: sa.Connection) -> dict[tuple[str, str], int]:
+    """Peer and `waiting` (to be done or sent) or `error` (for a person), to how many messages; none is left out."""
+    many = sa.select(message.c.peer, message.c.direction, message.c.state, sa.func.count().label("many")).where(_TODO)
+    found: dict[tuple[str, str], int] = {}
+    for row in conn.execute(many.group_by(message.c.peer, message.c.direction, message.c.state)):
+        what = "waiting" if _waits(row) else "error"
+        found[row.peer, what] = found.get((row.peer, what), 0) + int(row.many)
+    return found
+
+
+def silent(conn: sa.Connection, now: datetime, silence: Mapping[str, float]) -> dict[str, bool]:
+    """Whether nothing came from a peer for longer than so many seconds, for those that have any; one look-up each."""
+    newest = sa.select(sa.func.max(message.c.received_at)).where(message.c.direction == "in")
+    return {
+        name: _is_silent(conn.execute(newest.where(message.c.peer == name)).scalar(), now, limit_s)
+        for name, limit_s in silence.items()
+        if limit_s
+    }
+
+
+def _is_silent(heard: datetime | None, now: datetime, limit_s: float) -> bool:
+    return bool(limit_s) and (heard is None or now - heard > timedelta(seconds=limit_s))
+
+
+def _waits(row: Row) -> bool:
+    """For its turn, and not for a person."""
+    return row.state in IN_WORK or (row.state == "error" and row.direction == "out")
+
+
 def _peer_state(
     name: str,
     rows: list[Row],
@@ -347,9 +413,9 @@ def _peer_state(
     counts: dict[str, int] = {}
     for row in rows:
         counts[row.state] = counts.get(row.state, 0) + row.many
-    waiting = [row.first for row in rows if row.state in IN_WORK or (row.state == "error" and row.direction == "out")]
+    waiting = [row.first for row in rows if _waits(row)]
     heard = last.get((name, "in"))
-    silent = bool(silence_s) and (heard is None or now - heard > timedelta(seconds=silence_s))
     oldest = min(waiting, default=None)
     today = days.get((name, "in"), 0), days.get((name, "out"), 0)
-    return PeerState(name, heard, last.get((name, "out")), counts, *today, oldest, silent)
+    late = _is_silent(heard, now, silence_s)
+    return PeerState(name, heard, last.get((name, "out")), counts, *today, oldest, late)

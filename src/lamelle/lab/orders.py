@@ -123,6 +123,22 @@ class ReportSaid:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentSaid:
+    """A document of a case from another system: the report it signed, as a file."""
+
+    case: Identifier
+    source: str
+    kind: str
+    """As `attachments.KINDS`."""
+    title: str
+    media_type: str
+    """"" where nobody knows the form."""
+    data: bytes | None
+    """None where what was sent could not be decoded."""
+    place: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class MergeSaid:
     """Two records are one patient (ADT^A40): `gone` is known under `kept` from now on."""
 

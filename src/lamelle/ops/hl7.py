@@ -61,8 +61,9 @@ def show(message: Number, data: Data = None, file: File = None) -> None:
 
     with wiring.laboratory(settings_of(data, file)) as lab, lab.db.read() as conn:
         row = messages.one(conn, WHOLE, message)
+    said = er7.decoded(row.raw) if row.purged_at is None else f"removed on {row.purged_at:%Y-%m-%d} (hl7.keep_days)"
     for title, text in (
-        (f"{row.direction} {row.peer} {row.state} {row.code} {row.reason}".strip(), er7.decoded(row.raw)),
+        (f"{row.direction} {row.peer} {row.state} {row.code} {row.reason}".strip(), said),
         ("repaired", row.repaired or ""),
         ("answer", er7.decoded(row.answer or b"")),
     ):

@@ -23,6 +23,7 @@ from lamelle.base.errors import Unavailable
 from lamelle.base.jobs import job
 from lamelle.base.telemetry import Counter, Histogram
 from lamelle.doors import headers, http
+from lamelle.lab import messages
 
 REQUESTS = Counter("lamelle_requests_total", "HTTP requests answered.", ("route", "method", "status"))
 LATENCY = Histogram("lamelle_request_seconds", "From the request's head to the answer's last byte.", ("route",))
@@ -219,8 +220,9 @@ def _is_number(part: str) -> bool:
 class Now(Collector):
     """What is true at the moment of asking, read from the archive: no worker counts it."""
 
-    def __init__(self, archive: Archive) -> None:
-        self._archive = archive
+    def __init__(self, archive: Archive, silence: Mapping[str, float]) -> None:
+        """`silence`: each HL7 peer and after how many seconds its silence is an alarm, 0 for never."""
+        self._archive, self._silence = archive, silence
 
     def collect(self) -> Iterator[Metric]:
         free = self._archive.blobs.free_bytes()
@@ -228,6 +230,9 @@ class Now(Collector):
             yield _gauge("lamelle_free_bytes", {(): free})
         yield _gauge("lamelle_jobs", {(state,): count for state, count in self._jobs().items()})
         yield _gauge("lamelle_outgoing", self._outgoing())
+        waiting, silent = self._hl7()
+        yield _gauge("lamelle_hl7_messages", waiting)
+        yield _gauge("lamelle_hl7_peer_silent", silent)
 
     def _jobs(self) -> dict[str, int]:
         waiting = sa.select(job.c.state, sa.func.count()).group_by(job.c.state)
@@ -247,6 +252,18 @@ class Now(Collector):
             counted[line.destination, "waiting"], counted[line.destination, "dead"] = line.waiting, line.dead
         return counted
 
+    def _hl7(self) -> tuple[dict[tuple[str, ...], int], dict[tuple[str, ...], int]]:
+        """Messages that wait, by peer and for whom; whether a peer is silent."""
+        try:
+            with self._archive.db.read() as conn:
+                found = messages.backlog(conn)
+                silent = messages.silent(conn, self._archive.clock.now(), self._silence)
+        except Unavailable:
+            return {}, {}
+        peers = sorted({*self._silence, *(peer for peer, _ in found)})
+        waiting = {(peer, state): found.get((peer, state), 0) for peer in peers for state in ("waiting", "error")}
+        return dict(waiting), {(peer,): int(late) for peer, late in silent.items()}
+
 
 def _gauge(name: str, values: Mapping[tuple[str, ...], float]) -> Metric:
     about, labels = GAUGES[name]
@@ -258,15 +275,20 @@ def _gauge(name: str, values: Mapping[tuple[str, ...], float]) -> Metric:
 
 GAUGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "lamelle_free_bytes": ("Room left where blobs and spools are written.", ()),
+    "lamelle_hl7_messages": (
+        "HL7 messages that wait for their turn, or in error for a person.",
+        ("peer", "state"),
+    ),
+    "lamelle_hl7_peer_silent": ("1 when nothing came from a peer for longer than its silence_s.", ("peer",)),
     "lamelle_outgoing": ("Instances to be sent on: waiting, or dead until someone retries.", ("to", "state")),
     "lamelle_jobs": ("Jobs in the table: todo, running, dead.", ("state",)),
 }
 """Name to description and labels of what `Now` reads."""
 
 
-def endpoint(archive: Archive) -> Callable[[Request], Response]:
+def endpoint(archive: Archive, silence: Mapping[str, float]) -> Callable[[Request], Response]:
     """GET /metrics in Prometheus' text form, all workers together."""
-    now = Now(archive)
+    now = Now(archive, silence)
 
     def metrics(request: Request) -> Response:
         """Counters of all workers and the state of the node, in Prometheus' text form."""

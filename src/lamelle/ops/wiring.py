@@ -192,7 +192,7 @@ def all_routes(archive: Archive, access: Access, settings: Settings) -> list[Bas
     """Every route of the node, in order of matching."""
     return [
         Route("/health", health.endpoint(archive, settings.dimse.processes, settings.hl7.processes), methods=["GET"]),
-        Route("/metrics", metrics.endpoint(archive), methods=["GET"]),
+        Route("/metrics", metrics.endpoint(archive, settings.hl7.silence), methods=["GET"]),
         dicomweb.mount(archive, settings.dicomweb),
         *fhir.mounted(archive, lab_of(archive, settings), settings.fhir, settings.dicomweb.prefix),
         Mount("/api", app=pages_api(archive, access, settings)),
@@ -317,7 +317,7 @@ def exchange_of(archive: Archive, settings: Settings) -> "Exchange":
     from lamelle.doors.hl7.room import Exchange
 
     link = settings.hl7.link or settings.access.public_url
-    return Exchange(Lab(archive.db, archive.clock, settings.lab), settings.hl7, link)
+    return Exchange(lab_of(archive, settings), archive, settings.hl7, link)
 
 
 def exchange(settings: Settings, sock: socket.socket, stop_timeout_s: float) -> None:
@@ -419,6 +419,7 @@ def handlers(archive: Archive, settings: Settings) -> dict[str, jobs.Handler]:
         quality.JUDGE: partial(quality.judged, lab),
         assignment.ASSIGN: partial(assignment.automatic, lab),
         messages.TAKE: partial(taking.again, exchange),
+        messages.PURGE: partial(messages.purge, lab, settings.hl7.keep_days),
         **{telling.JOB + kind: partial(telling.tell, exchange, kind) for kind in telling.NEWS},
         identifying.IDENTIFY: partial(identifying.identify, lab),
     }

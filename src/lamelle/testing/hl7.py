@@ -1,5 +1,6 @@
 """HL7 messages for tests: one case with its glass, said in three ways, and what is said of its patient and report."""
 
+import base64
 from typing import Final
 
 PATIENT: Final = (
@@ -89,8 +90,10 @@ def merge(control: str, minute: int, kept: str = "000003", gone: str = "000077")
     )
 
 
-def report(control: str = "R1", minute: int = 30, state: str = "F", text: str = "Adénocarcinome") -> str:
-    """ORU^R01 with two headed texts."""
+def report(
+    control: str = "R1", minute: int = 30, state: str = "F", text: str = "Adénocarcinome", *enclosed: str
+) -> str:
+    """ORU^R01 with two headed texts, and documents."""
     return message(
         head("ORU^R01^ORU_R01", control, minute, f18="UNICODE UTF-8"),
         PATIENT,
@@ -99,4 +102,22 @@ def report(control: str = "R1", minute: int = 30, state: str = "F", text: str = 
         f"OBX|1|TX|22634-0^Macroscopie^LN||Une pièce de 3 cm||||||{state}",
         f"OBX|2|TX|22637-3^Conclusion^LN||{text}||||||{state}",
         "OBX|3|ST|110180^Study Instance UID^DCM||1.2.3||||||F",
+        *enclosed,
+    )
+
+
+def document(data: bytes, title: str = "Compte rendu", form: str = "application^PDF", code: str = "PDF") -> str:
+    """An OBX of type ED."""
+    return f"OBX|4|ED|{code}^{title}^99LAB||^{form}^Base64^{base64.b64encode(data).decode()}||||||F"
+
+
+def letter(control: str, minute: int, *enclosed: str) -> str:
+    """MDM^T02: documents alone, of the case in TXA-15."""
+    return message(
+        head("MDM^T02^MDM_T02", control, minute),
+        "EVN|T02|20250312101500",
+        PATIENT,
+        "PV1|1|I|URO^^^CHU-X",
+        segment("TXA", f1="1", f2="CR", f3="AP", f12="D1^DIAMIC", f15="25P01234^DIAMIC", f17="AU"),
+        *enclosed,
     )

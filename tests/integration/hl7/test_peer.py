@@ -15,13 +15,13 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from lamelle.access.model import WHOLE
-from lamelle.base.db import Database
+from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.base.errors import Unavailable
 from lamelle.doors.hl7 import queue, telling
 from lamelle.doors.hl7.room import Exchange
 from lamelle.doors.hl7.server import Server
 from lamelle.doors.hl7.settings import Hl7Settings, Peer
-from lamelle.lab import messages, reporting
+from lamelle.lab import attachments, messages, reporting
 from lamelle.lab.messages import Asked
 from lamelle.lab.records import case, report, scan
 from lamelle.lab.room import Lab, LabSettings
@@ -37,11 +37,11 @@ HERE = "127.0.0.1"
 
 
 @pytest.fixture
-def exchange(catalogue_url: str) -> Iterator[Exchange]:
-    db = Database(catalogue_url)
+def exchange(tmp_path: Path, catalogue_url: str) -> Iterator[Exchange]:
+    archive = Archive.open(ArchiveSettings(tmp_path / "archive", catalogue_url, reserve_bytes=0), SetClock())
     settings = Hl7Settings(port=0, max_bytes=100_000, network_timeout_s=5, answer_timeout_s=5, attempts=2)
-    yield Exchange(Lab(db, SetClock(), LabSettings()), settings, "https://lamelle.example")
-    db.close()
+    yield Exchange(Lab(archive.db, archive.clock, LabSettings()), archive, settings, "https://lamelle.example")
+    archive.close()
 
 
 @pytest.fixture
@@ -91,6 +91,17 @@ def test_orders_and_reports_come_in(exchange: Exchange, port: int) -> None:
         (written,) = conn.execute(sa.select(report)).all()
     assert (row.accession, row.slide_count, row.state) == ("25P01234", 2, "validated")
     assert "Adénocarcinome" in written.text
+
+
+def test_a_signed_report_comes_in_as_a_document(exchange: Exchange, port: int) -> None:
+    signed = b"%PDF-1.7\n" + bytes(range(256)) * 100
+    text = hl7.report("1", 30, "F", "Sain", hl7.document(signed))
+    (answer,) = asyncio.run(asked(port, text))
+    assert str(answer.segment("MSA")) == "MSA|AA|1"
+    (number,) = ids(exchange, case)
+    with exchange.lab.db.read() as conn:
+        (paper,) = attachments.of(conn, number)
+    assert attachments.content(exchange.lab, exchange.archive, WHOLE, number, paper.id) == ("application/pdf", signed)
 
 
 def test_letters_of_an_old_set(exchange: Exchange, port: int) -> None:

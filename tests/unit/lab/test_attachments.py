@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
@@ -12,10 +13,10 @@ from PIL import Image
 
 from lamelle.access.model import WHOLE, Reach
 from lamelle.archive.store import Archive, ArchiveSettings
-from lamelle.base.errors import Invalid, NotFound, TooLarge, Unsupported
+from lamelle.base.errors import Invalid, LamelleError, NotFound, TooLarge, Unsupported
 from lamelle.dicom import documents
 from lamelle.lab import attachments, cases
-from lamelle.lab.orders import Identifier, Order
+from lamelle.lab.orders import DocumentSaid, Identifier, Order
 from lamelle.lab.records import attachment
 from lamelle.lab.room import Lab
 from lamelle.testing.archives import SetClock
@@ -73,6 +74,41 @@ def test_a_photograph_is_kept_without_being_encoded_again(lab: Lab, archive: Arc
     made = instance(lab, archive, number)
     assert (made.SOPClassUID, made.Rows, made.Columns) == (documents.PHOTOGRAPH, 30, 40)
     assert made.pixel_array.shape[:2] == (30, 40)
+
+
+def test_a_document_of_another_system_makes_the_case_it_names(lab: Lab, archive: Archive) -> None:
+    said = DocumentSaid(ORDER.case, "LIS", "report", "", documents.PDF, PDF)
+    number = attachments.take(lab, archive, said)
+    case_id = cases.take(lab, replace(ORDER, study_uid="1.2.826.0.1.3680043.2.1"))
+    assert attachments.take(lab, archive, said) == add(lab, archive, case_id, documents.PDF, PDF) == number
+    with lab.db.read() as conn:
+        (kept,) = attachments.of(conn, case_id)
+        row = cases.one(conn, WHOLE, case_id)
+        assert row.study_uid != kept.study_uid, "it stays where it was put"
+    assert (kept.kind, kept.title, kept.added_by) == ("report", "report", "LIS")
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ({"data": None}, "bad_document"),
+        ({"media_type": ""}, "unsupported_document"),
+        ({"kind": "secret"}, "bad_attachment"),
+        ({"data": bytes(attachments.LIMIT + 1)}, "attachment_too_large"),
+        ({"place": 9}, "case_elsewhere"),
+    ],
+)
+def test_what_another_system_says_and_cannot_be_kept(
+    lab: Lab, archive: Archive, said: dict[str, Any], code: str
+) -> None:
+    case_id = cases.take(lab, ORDER)
+    with pytest.raises(LamelleError) as refused:
+        attachments.take(
+            lab, archive, replace(DocumentSaid(ORDER.case, "LIS", "report", "", documents.PDF, PDF), **said)
+        )
+    assert refused.value.code == code
+    with lab.db.read() as conn:
+        assert attachments.of(conn, case_id) == []
 
 
 def test_a_long_accession_number_is_not_cut_short(lab: Lab, archive: Archive) -> None:

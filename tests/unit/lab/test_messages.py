@@ -1,7 +1,8 @@
 """Messages are kept before anything else, done once, sent in order, and shown and repaired within reach."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -187,4 +188,146 @@ def test_queues_are_woken_at_a_start(lab: Lab, tmp_path: Path) -> None:
     with lab.db.write() as conn:
         conn.execute(sa.delete(jobs.job))
     messages.wake(lab)
-    assert waiting_jobs(lab) == [(messages.SEND, "hl7_send:LIS")]
+    assert sorted(waiting_jobs(lab)) == [(messages.PURGE, messages.PURGE), (messages.SEND, "hl7_send:LIS")]
+
+
+# -- how long what was said is kept -----------------------------------------------------------------------------------
+
+DAY_S = 86400
+
+
+def content(lab: Lab, number: int) -> tuple[Any, ...]:
+    found = row(lab, number)
+    return found.raw, found.repaired, found.answer, found.reason
+
+
+def next_purge(lab: Lab) -> datetime:
+    with lab.db.read() as conn:
+        this = sa.select(jobs.job.c.run_at).where(jobs.job.c.kind == messages.PURGE)
+        return conn.execute(this).scalar_one()
+
+
+@pytest.mark.parametrize(("state", "purged"), [*((one, True) for one in messages.SETTLED), ("error", False)])
+def test_what_is_settled_long_ago_is_emptied_and_remembered(
+    lab: Lab, clock: SetClock, state: str, purged: bool
+) -> None:
+    number = messages.keep(lab, ONE).id
+    messages.settle(lab, number, state, code="c", reason="DUPONT", answer=b"AA", accession="25P1")
+    whole = content(lab, number)
+    clock.move(10 * DAY_S)
+    messages.purge(lab, 10, {})
+    assert content(lab, number) == whole, "not a moment too early"
+    clock.move(1)
+    messages.purge(lab, 10, {})
+    assert content(lab, number) == ((b"", None, None, "") if purged else whole)
+    left = row(lab, number)
+    assert (left.state, left.code, left.accession, left.control) == (state, "c", "25P1", "1")
+    assert next_purge(lab) == clock.now() + timedelta(days=1, seconds=-1), "the job asked for first"
+
+
+def test_what_waits_is_never_emptied(lab: Lab, clock: SetClock) -> None:
+    received, waiting, dead = messages.keep(lab, ONE).id, queued(lab, "image:1"), queued(lab, "image:2", b"MSH|y")
+    assert waiting is not None
+    assert dead is not None
+    messages.answered(lab, dead, b"AE", "no", 1)
+    clock.move(1000 * DAY_S)
+    messages.purge(lab, 1, {})
+    assert [row(lab, number).purged_at for number in (received, waiting, dead)] == [None] * 3
+    assert row(lab, waiting).raw == b"MSH|x"
+
+
+def test_a_purge_goes_in_batches(lab: Lab, clock: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "BATCH", 2)
+    numbers = [messages.keep(lab, replace(ONE, control=str(n))).id for n in range(5)]
+    for number in numbers:
+        messages.settle(lab, number, "done", answer=b"AA")
+    clock.move(2 * DAY_S)
+    runner = jobs.Runner(lab.db, {messages.PURGE: partial(messages.purge, lab, 1)}, clock)
+    messages.wake(lab)
+    assert runner.run_pending() == 3
+    assert {row(lab, number).raw for number in numbers} == {b""}
+    assert next_purge(lab) == clock.now() + timedelta(days=1)
+
+
+def test_with_no_days_everything_is_kept(lab: Lab, clock: SetClock) -> None:
+    number = messages.keep(lab, ONE).id
+    messages.settle(lab, number, "done", answer=b"AA")
+    clock.move(10_000 * DAY_S)
+    runner = jobs.Runner(lab.db, {messages.PURGE: partial(messages.purge, lab, 0)}, clock)
+    messages.wake(lab)
+    assert (runner.run_pending(), runner.run_pending()) == (1, 0)
+    assert row(lab, number).raw == ONE.raw
+    assert waiting_jobs(lab) == []
+
+
+def purged(lab: Lab, clock: SetClock, number: int) -> int:
+    clock.move(2 * DAY_S)
+    messages.purge(lab, 1, {})
+    assert row(lab, number).purged_at == clock.now()
+    return number
+
+
+def test_news_that_were_purged_are_not_told_again(lab: Lab, clock: SetClock) -> None:
+    sent = queued(lab, "image:1")
+    assert sent is not None
+    messages.answered(lab, sent, b"AA", "", 2)
+    purged(lab, clock, sent)
+    assert queued(lab, "image:1") is None
+    assert queued(lab, "image:1", b"MSH|composed anew") is None
+
+
+def test_what_was_purged_is_not_done_sent_or_repaired_again(lab: Lab, clock: SetClock) -> None:
+    came, sent = messages.keep(lab, ONE).id, queued(lab, "image:1")
+    assert sent is not None
+    messages.settle(lab, came, "done", answer=b"AA")
+    messages.answered(lab, sent, b"AA", "", 2)
+    purged(lab, clock, came)
+    for verb in (
+        partial(messages.replay, lab, WHOLE, SYSTEM, came),
+        partial(messages.resend, lab, WHOLE, SYSTEM, sent),
+        partial(messages.repair, lab, WHOLE, SYSTEM, came, "MSH|x"),
+    ):
+        with pytest.raises(Conflict, match="keep_days") as refused:
+            verb()
+        assert refused.value.code == "message_purged"
+
+
+def test_a_purged_message_that_comes_again_is_kept_anew(lab: Lab, clock: SetClock) -> None:
+    number = messages.keep(lab, ONE).id
+    messages.settle(lab, number, "done", answer=b"AA")
+    purged(lab, clock, number)
+    assert messages.keep(lab, ONE) == messages.Kept(number)
+    assert messages.left(lab) == [number], "it is done even if its process dies"
+    assert (row(lab, number).raw, row(lab, number).purged_at) == (ONE.raw, None)
+    messages.settle(lab, number, "done", answer=b"AA")
+    purged(lab, clock, number)
+
+
+# -- what monitoring asks ---------------------------------------------------------------------------------------------
+
+
+def test_what_waits_is_counted_by_peer_and_for_whom(lab: Lab) -> None:
+    came = [messages.keep(lab, replace(ONE, control=str(n))).id for n in range(3)]
+    messages.settle(lab, came[0], "done", answer=None)
+    messages.settle(lab, came[1], "error", answer=None)
+    out = [queued(lab, f"image:{n}", b"MSH|%d" % n, peer="GAM") for n in range(3)]
+    for number, attempts in zip(out[:2], (1, 2), strict=True):
+        assert number is not None
+        messages.answered(lab, number, b"AE", "no", attempts)
+    with lab.db.read() as conn:
+        assert messages.backlog(conn) == {
+            ("LIS", "waiting"): 1,
+            ("LIS", "error"): 1,
+            ("GAM", "waiting"): 2,
+            ("GAM", "error"): 1,
+        }
+
+
+def test_silence_is_asked_of_those_that_must_speak(lab: Lab, clock: SetClock) -> None:
+    messages.keep(lab, ONE)
+    queued(lab, "image:1", peer="GAM")
+    with lab.db.read() as conn:
+        asked = {"LIS": 60.0, "GAM": 60.0, "QUIET": 0.0}
+        assert messages.silent(conn, clock.now(), asked) == {"LIS": False, "GAM": True}
+        clock.move(61)
+        assert messages.silent(conn, clock.now(), asked) == {"LIS": True, "GAM": True}

@@ -1,6 +1,7 @@
 """Requests are named by route, logged without data, answered when they crash."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import prometheus_client
@@ -8,8 +9,13 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
+from lamelle.archive.store import Archive, ArchiveSettings
+from lamelle.lab import messages
+from lamelle.lab.messages import Arrived
+from lamelle.lab.room import Lab, LabSettings
 from lamelle.ops import metrics
-from lamelle.ops.metrics import Observed
+from lamelle.ops.metrics import Now, Observed
+from lamelle.testing.archives import SetClock, catalogue
 
 WORDS = ("dicomweb", "studies", "series", "frames", "health")
 
@@ -106,3 +112,26 @@ def test_which_requests_are_worth_a_line(choice: str, route: str, status: int, w
     with capture_logs() as lines:
         ask(Observed(answer, WORDS, choice), route.replace("*", "1.2.3"))
     assert bool(lines) is worth
+
+
+def test_peers_that_are_silent_and_what_waits_for_them_are_told(tmp_path: Path) -> None:
+    clock = SetClock()
+    archive = Archive.open(ArchiveSettings(tmp_path, catalogue(tmp_path), reserve_bytes=0), clock)
+    lab = Lab(archive.db, clock, LabSettings())
+    kept = messages.keep(lab, Arrived("LIS", 1, b"MSH", "1", "ORU^R01"))
+    messages.settle(lab, kept.id, "error", answer=None)
+    messages.keep(lab, Arrived("OLD", 1, b"MSH", "1", "ORU^R01"))
+    now = Now(archive, {"LIS": 60.0, "GAM": 60.0, "QUIET": 0.0})
+
+    def told(name: str) -> dict[str, float]:
+        (family,) = (one for one in now.collect() if one.name == name)
+        return {" ".join(sample.labels.values()): sample.value for sample in family.samples}
+
+    assert told("lamelle_hl7_peer_silent") == {"LIS": 0, "GAM": 1}
+    clock.move(61)
+    assert told("lamelle_hl7_peer_silent") == {"LIS": 1, "GAM": 1}
+    waiting = told("lamelle_hl7_messages")
+    assert waiting.pop("LIS error") == waiting.pop("OLD waiting") == 1
+    assert set(waiting.values()) == {0}
+    assert {name.split()[0] for name in waiting} == {"LIS", "GAM", "OLD", "QUIET"}
+    archive.close()

@@ -424,6 +424,7 @@ export type Message = {
   answer: string;
   segments: MessageSegment[];
   case: number | null;
+  purged_at: string | null;
 };
 
 export type MessageField = {

@@ -16,6 +16,9 @@ import { Trouble } from "../tools/Trouble";
 import { useWork } from "../tools/work";
 import { MessageState, Way } from "./MessagesPage";
 
+/** Characters of a segment that are shown: whole documents stand in some. */
+const LONGEST = 20_000;
+
 export function MessagePage() {
   const { message } = useParams({ from: "/lists/messages/$message" });
   const { data, error, refetch } = useQuery(messageQuery(message));
@@ -56,15 +59,21 @@ function Shown({ message }: { message: Message }) {
             )}
           </p>
         </div>
-        <Acts message={message} />
+        {!message.purged_at && <Acts message={message} />}
       </div>
       {message.error && (
         <p className="notice" role="status">
           {t(`problems.${message.error}`, { defaultValue: message.error })}
         </p>
       )}
-      <SegmentedControl className="wrapping" aria-label={t("messages.view")} value={view} onChange={setView} data={["parsed", "raw"].map((value) => ({ value, label: t(`messages.views.${value}`) }))} />
-      {view === "raw" ? <Raw text={message.text} /> : <Parsed message={message} />}
+      {message.purged_at ? (
+        <p className="none">{t("messages.purged", { time: momentText(message.purged_at, i18n.language) })}</p>
+      ) : (
+        <>
+          <SegmentedControl className="wrapping" aria-label={t("messages.view")} value={view} onChange={setView} data={["parsed", "raw"].map((value) => ({ value, label: t(`messages.views.${value}`) }))} />
+          {view === "raw" ? <Raw text={message.text} /> : <Parsed message={message} />}
+        </>
+      )}
       {message.answer && (
         <>
           <h2 className="answer">{t("messages.answer")}</h2>
@@ -117,7 +126,8 @@ function Raw({ text }: { text: string }) {
       {text.split(/\r\n|\r|\n/).map((line, index) => (
         <span key={index} className="raw-line">
           <strong>{line.slice(0, 3)}</strong>
-          {line.slice(3)}
+          {line.slice(3, LONGEST)}
+          {line.length > LONGEST && "…"}
           {"\n"}
         </span>
       ))}

@@ -22,7 +22,7 @@ from lamelle.lab.orders import BlockSaid, Identity, Order, ReportSaid, SlideSaid
 K = TypeVar("K")
 V = TypeVar("V")
 
-READS: Final = ("order", "patient", "merge", "report", "technique", "nothing")
+READS: Final = ("order", "patient", "merge", "report", "document", "technique", "nothing")
 """What a message may be read as."""
 NEWS: Final = ("image", "rescan", "technique", "report")
 """What we tell, each with its template."""
@@ -42,6 +42,7 @@ SECTIONS: Final[Mapping[str, frozenset[str]]] = {
     "block": _of(BlockSaid, *IDENTIFIED),
     "slide": _of(SlideSaid, *IDENTIFIED),
     "report": _of(ReportSaid, "accession", "issuer", "title"),
+    "document": frozenset({"data", "type", "kind", "title"}),
     "technique": frozenset({"identifier", "filler", "state", "reason"}),
 }
 """Sections of paths, and what each may name."""

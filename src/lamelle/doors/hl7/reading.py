@@ -3,18 +3,20 @@
 Nothing is kept or decided here; taking does that. Messages of errors name paths, never values.
 """
 
+import base64
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any, Final, Literal, cast
 
 from lamelle.base.errors import Invalid, Unsupported
-from lamelle.doors.er7 import Message
+from lamelle.doors.er7 import Message, Segment
 from lamelle.doors.hl7 import paths, times
 from lamelle.doors.hl7.dialect import Dialect
 from lamelle.doors.hl7.paths import Scope
 from lamelle.lab.orders import (
     BlockSaid,
+    DocumentSaid,
     Identifier,
     Identity,
     MergeSaid,
@@ -49,7 +51,7 @@ class TechniqueSaid:
     reason: str = ""
 
 
-Said = Order | PatientSaid | MergeSaid | ReportSaid | TechniqueSaid
+Said = Order | PatientSaid | MergeSaid | ReportSaid | DocumentSaid | TechniqueSaid
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def read(message: Message, dialect: Dialect, sender: Sender) -> list[Said]:
     """
     reader = _Reader(message, dialect, sender)
     words = kinds(message, dialect)
-    return [said for word in words for said in READERS[word](reader, len(words) > 1)]
+    return [said for word in words for said in READERS[word](reader, "order" in words)]
 
 
 def kinds(message: Message, dialect: Dialect) -> tuple[str, ...]:
@@ -355,6 +357,43 @@ def _text(reader: _Reader, scopes: list[Scope]) -> str:
     return "\n".join(lines)
 
 
+def _documents(reader: _Reader, _: bool) -> Iterator[DocumentSaid]:
+    """Every document there is; one that cannot be decoded, or is of a form unknown, keeps the others from nothing."""
+    for scope in reader.leaves():
+        for own, data in _enclosed(reader, scope):
+            form = reader.get(own, "document", "type")
+            media_type = reader.dialect.said("document_type", form)
+            if media_type == "nothing":
+                continue
+            yield DocumentSaid(
+                case=_case(reader, scope, "report"),
+                source=reader.sender.name,
+                kind=reader.dialect.said("document_kind", reader.get(own, "document", "kind"), "report"),
+                title=reader.get(own, "document", "title"),
+                media_type=media_type,
+                data=_decoded(data),
+                place=reader.sender.place,
+            )
+
+
+def _enclosed(reader: _Reader, scope: Scope) -> Iterator[tuple[Scope, str]]:
+    """The data of each document, with its segment alone as if its field had no other repetition."""
+    for step in reader.dialect.path("document", "data"):
+        if isinstance(step, str):
+            continue
+        for segment, whole in paths.found(scope, step):
+            if whole.strip():
+                fields = (*segment.fields[: step.field], whole, *segment.fields[step.field + 1 :])
+                yield Scope(((Segment(fields),),), scope.separators), paths.part(whole, step.parts, scope.separators)
+
+
+def _decoded(data: str) -> bytes | None:
+    try:
+        return base64.b64decode("".join(data.split()), validate=True)
+    except ValueError:
+        return None
+
+
 def _techniques(reader: _Reader, _: bool) -> Iterator[TechniqueSaid]:
     for scope in reader.leaves():
         said = reader.texts(scope, "technique", "identifier", "filler", "reason")
@@ -383,6 +422,7 @@ READERS: Final[Mapping[str, Callable[[_Reader, bool], Iterator[Said]]]] = {
     "patient": _patients,
     "merge": _merges,
     "report": _reports,
+    "document": _documents,
     "technique": _techniques,
     "nothing": lambda reader, beside: iter(()),
 }

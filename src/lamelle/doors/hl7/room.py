@@ -1,9 +1,10 @@
-"""What the HL7 door works on: the laboratory, its settings, its peers with their dialects."""
+"""What the HL7 door works on: the laboratory, the archive, its settings, its peers with their dialects."""
 
 import ipaddress
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from lamelle.archive.store import Archive
 from lamelle.base.errors import Denied
 from lamelle.doors.er7 import Message
 from lamelle.doors.hl7 import dialect, paths
@@ -19,6 +20,7 @@ class Exchange:
     """Share it between threads, as the database; `link` is the address of our pages, "" when nobody says."""
 
     lab: Lab
+    archive: Archive
     settings: Hl7Settings
     link: str = ""
 

@@ -93,6 +93,9 @@ class Hl7Settings:
     """How long a peer may be silent within a message, or not read an answer; also for the TLS handshake."""
     answer_timeout_s: float = 30.0
     """How long we wait for the answer to a message of ours before it is sent again."""
+    keep_days: int = 400
+    """Days until what a message says, which names patients, is removed once it is done or sent; 0: never. A little over
+    a year: a yearly review still finds it, and cases hold what matters of it. What waits for a person stays."""
     attempts: int = 5
     """Times a message of ours is sent that is answered with an error, before it waits for a person."""
     tls_cert: str = ""
@@ -107,6 +110,7 @@ class Hl7Settings:
             ("port", 0, 65535),
             ("connections", 1, 10_000),
             ("max_bytes", 1024, 1 << 30),
+            ("keep_days", 0, 36_500),
             ("attempts", 1, 1000),
         ):
             value = getattr(self, name)
@@ -135,5 +139,5 @@ class Hl7Settings:
 
     @property
     def silence(self) -> dict[str, float]:
-        """Peers whose silence is an alarm, and after how many seconds."""
-        return {peer.name: float(peer.silence_s) for peer in self.peers if peer.silence_s}
+        """Each peer, and after how many seconds its silence is an alarm; 0: never."""
+        return {peer.name: float(peer.silence_s) for peer in self.peers}

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from lamelle.access.model import WHOLE
 from lamelle.base import telemetry
-from lamelle.base.errors import Invalid, LamelleError, Unsupported
+from lamelle.base.errors import Invalid, LamelleError, Unavailable, Unsupported
 from lamelle.base.telemetry import Counter
 from lamelle.doors import er7
 from lamelle.doors.er7 import Message
@@ -19,9 +19,9 @@ from lamelle.doors.hl7.dialect import Dialect
 from lamelle.doors.hl7.reading import PatientSaid, Said, Sender, TechniqueSaid
 from lamelle.doors.hl7.room import Exchange
 from lamelle.doors.hl7.settings import Peer
-from lamelle.lab import cases, messages, patients, reporting, techniques
+from lamelle.lab import attachments, cases, messages, patients, reporting, techniques
 from lamelle.lab.messages import Arrived
-from lamelle.lab.orders import MergeSaid, Order, ReportSaid
+from lamelle.lab.orders import DocumentSaid, MergeSaid, Order, ReportSaid
 
 TAKEN = Counter("lamelle_hl7_received_total", "HL7 messages received, by what became of them.", ("peer", "end"))
 ANSWER: Final = frozenset({"ACK", "ORL", "ORR", "MCF"})
@@ -153,22 +153,39 @@ def again(exchange: Exchange, payload: Mapping[str, Any]) -> None:
 
 
 def _done(exchange: Exchange, peer: Peer, spoken: Dialect, message: Message) -> tuple[LamelleError | None, str]:
-    """Do all that a message says; the error that kept it from being done, and the case it is about."""
-    accession = ""
+    """Do all that a message says; the error that kept it from being done, and the case it is about.
+
+    A document that cannot be kept keeps nothing else from being done.
+    """
+    accession, left = "", None
     try:
         for said in reading.read(message, spoken, Sender(peer.name, peer.place, exchange.lab.clock.now())):
             accession = accession or _accession(said)
-            DOES[type(said)](exchange, said)
+            if isinstance(said, DocumentSaid):
+                left = _attached(exchange, said) or left
+            else:
+                DOES[type(said)](exchange, said)
     except LamelleError as error:
         return error, accession
     except Exception as error:  # noqa: BLE001  whatever one message does, the connection lives and a person is told
         telemetry.log("hl7.crashed", level="error", peer=peer.name, **telemetry.trace(error))
         return LamelleError("internal_error", "the message could not be worked through; it is kept"), accession
-    return None, accession
+    return left, accession
 
 
 def _accession(said: Said) -> str:
-    return said.case.value if isinstance(said, Order | ReportSaid) else ""
+    return said.case.value if isinstance(said, Order | ReportSaid | DocumentSaid) else ""
+
+
+def _attached(exchange: Exchange, said: DocumentSaid) -> LamelleError | None:
+    """Keep a document with its case; why it could not be kept."""
+    try:
+        attachments.take(exchange.lab, exchange.archive, said)
+    except Unavailable as error:
+        return error
+    except LamelleError as error:
+        return Invalid("document_not_taken", f"a document was not taken, all else is done: {error.message}")
+    return None
 
 
 def technique(exchange: Exchange, said: TechniqueSaid) -> None:

@@ -29,7 +29,7 @@ def router(lab: Lab, archive: Archive) -> APIRouter:
         request: Request,
         number: int,
         data: Annotated[bytes, Body(media_type="application/pdf", description="The file, as its Content-Type says.")],
-        kind: Annotated[str, Parameter(max_length=16, description="request, macroscopy, photograph, other")] = "other",
+        kind: Annotated[str, Parameter(max_length=16, description=", ".join(attachments.KINDS))] = "other",
         title: Annotated[str, Parameter(max_length=200)] = "",
     ) -> Made:
         """Add a document: the body is the file. For who reports cases, and who moves the laboratory's work on."""

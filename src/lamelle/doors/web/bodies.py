@@ -12,7 +12,9 @@ from lamelle.doors import guard, http
 LIMIT: Final = 256 << 10
 """Bytes: FastAPI reads a body whole, also before anybody has signed in."""
 ATTACHED: Final = 32 << 20
-"""The same of a document attached to a case, by who has signed in."""
+"""The same of a document attached to a case, and of a message repaired, which may hold one, by who has signed in."""
+
+LARGE: Final = ("/attachments", "/repair")
 
 
 class Small:
@@ -30,7 +32,7 @@ class Small:
             refused = http.problem(415, "unsupported_media_type", "a body is taken as it is, not compressed")
             await refused(scope, receive, send)
             return
-        most = ATTACHED if scope["path"].endswith("/attachments") and _signed_in(scope) else LIMIT
+        most = ATTACHED if scope["path"].endswith(LARGE) and _signed_in(scope) else LIMIT
         body, last = bytearray(), await receive()
         length = said.get(b"content-length", b"0")
         size = int(length) if length.isdigit() and len(length) < 20 else most + 1

@@ -204,7 +204,7 @@ class MessagePage(Model):
 
 
 class MessageField(Model):
-    """`at` as PID-3."""
+    """`at` as PID-3; a long `value` is cut short."""
 
     at: str
     name: str
@@ -217,12 +217,13 @@ class MessageSegment(Model):
 
 
 class Message(MessageItem):
-    """`text` has one segment a line; `answer` is what was answered."""
+    """`text` has one segment a line; `answer` is what was answered. Once purged it has neither."""
 
     text: str
     answer: str
     segments: list[MessageSegment]
     case: int | None
+    purged_at: str | None
 
 
 class MessageText(Model):

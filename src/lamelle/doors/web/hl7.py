@@ -5,7 +5,7 @@ Not here: how messages travel and what they mean, which is the HL7 door's.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request
 
@@ -29,6 +29,8 @@ from lamelle.lab.room import Lab
 
 Row = Any  # a row of the catalogue, whose driver stays behind base.db
 Text = Annotated[str, Query(max_length=64)]
+LONGEST: Final = 2000
+"""Characters that are shown of a field: whole documents stand in some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ def router(lab: Lab, console: Console) -> APIRouter:
             answer=_lines(er7.decoded(row.answer)) if row.answer else "",
             segments=_segments(text),
             case=case,
+            purged_at=instant(row.purged_at),
         )
 
     @routes.post("/hl7/messages/{number}/repair", status_code=204)
@@ -158,10 +161,15 @@ def _segments(text: str) -> list[MessageSegment]:
         return []
     return [
         MessageSegment(
-            name=name, fields=[MessageField(at=f"{name}-{at}", name=title, value=value) for at, title, value in fields]
+            name=name,
+            fields=[MessageField(at=f"{name}-{at}", name=title, value=_short(value)) for at, title, value in fields],
         )
         for name, fields in parsed
     ]
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= LONGEST else f"{value[:LONGEST]}…"
 
 
 def _lines(text: str) -> str:

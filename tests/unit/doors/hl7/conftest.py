@@ -1,10 +1,11 @@
 """The HL7 door on a fresh catalogue, with peers that speak each dialect."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from lamelle.base.db import Database
+from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.doors.hl7.room import Exchange
 from lamelle.doors.hl7.settings import Hl7Settings, Peer
 from lamelle.lab.room import Lab, LabSettings
@@ -20,7 +21,8 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-def exchange(catalogue_url: str, clock: SetClock) -> Iterator[Exchange]:
-    db = Database(catalogue_url)
-    yield Exchange(Lab(db, clock, LabSettings()), Hl7Settings(peers=(LIS, OLD)), "https://lamelle.example/")
-    db.close()
+def exchange(tmp_path: Path, catalogue_url: str, clock: SetClock) -> Iterator[Exchange]:
+    archive = Archive.open(ArchiveSettings(tmp_path / "data", catalogue_url, reserve_bytes=0), clock)
+    settings = Hl7Settings(peers=(LIS, OLD))
+    yield Exchange(Lab(archive.db, clock, LabSettings()), archive, settings, "https://lamelle.example/")
+    archive.close()

@@ -10,7 +10,16 @@ from lamelle.base.errors import Invalid, Unsupported
 from lamelle.doors import er7
 from lamelle.doors.hl7 import dialect, paths, reading
 from lamelle.doors.hl7.reading import Said, Sender, TechniqueSaid
-from lamelle.lab.orders import BlockSaid, Identifier, MergeSaid, Order, ReportSaid, SlideSaid, SpecimenSaid
+from lamelle.lab.orders import (
+    BlockSaid,
+    DocumentSaid,
+    Identifier,
+    MergeSaid,
+    Order,
+    ReportSaid,
+    SlideSaid,
+    SpecimenSaid,
+)
 from lamelle.testing import hl7
 
 SENDER = Sender("LIS", 1, datetime(2026, 1, 1, tzinfo=UTC))
@@ -156,6 +165,25 @@ def test_a_site_has_its_own_table(tmp_path: Path) -> None:
     assert isinstance(order, Order)
     assert (order.case, order.urgency) == (Identifier("25P01234", "DIAMIC"), "urgent")
     assert (order.slides[0].location, order.slides[0].due_on) == ("Tiroir 7", "20250313")
+
+
+def test_documents_of_one_field_are_each_read_whole() -> None:
+    """Lines of Base64 may break, and a field be repeated."""
+    first, second = hl7.document(b"%PDF-1"), hl7.document(b"\xff\xd8", form="image^jpeg")
+    together = first.replace("||||||F", "~" + second.split("|")[5]).replace("JVBE", "JVBE\r\n ") + "||||||F"
+    found = [said for said in read(hl7.report("R1", 30, "F", "Sain", together)) if isinstance(said, DocumentSaid)]
+    assert [(said.media_type, said.data) for said in found] == [
+        ("application/pdf", b"%PDF-1"),
+        ("image/jpeg", b"\xff\xd8"),
+    ]
+    assert {(said.case, said.kind, said.title) for said in found} == {
+        (Identifier("25P01234", "DIAMIC"), "report", "Compte rendu")
+    }
+
+
+def test_a_report_without_a_status_is_an_error_also_beside_documents() -> None:
+    with pytest.raises(Invalid, match="status"):
+        read(hl7.report(state=""))
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,13 @@ TYPED = {"content_type": "application/json"}
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    archive = Archive.open(ArchiveSettings(tmp_path, reserve_bytes=0), SetClock())
+def clock() -> SetClock:
+    return SetClock()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, clock: SetClock) -> Iterator[Lab]:
+    archive = Archive.open(ArchiveSettings(tmp_path, reserve_bytes=0), clock)
     yield Lab(archive.db, archive.clock, LabSettings())
     archive.close()
 
@@ -81,6 +86,25 @@ def test_a_message_is_shown_field_by_field_and_its_reading_is_entered(
     assert {"at": "PID-5", "name": "Patient name", "value": "Dé^A"} in pid["fields"]
     assert (found["answer"], found["case"]) == ("MSA|AE", None)
     assert [(entry.action, entry.detail["message"]) for entry in told] == [("view", number)]
+
+
+def test_a_document_in_a_field_is_cut_short_and_its_text_is_whole(ask: Client, lab: Lab) -> None:
+    raw = b"MSH|^~\\&|DIAMIC\rOBX|1|ED|PDF||^application^PDF^Base64^" + b"A" * 100_000 + b"\r"
+    number = messages.keep(lab, Arrived("DIAMIC", 1, raw, "", "")).id
+    found = ask(f"/api/hl7/messages/{number}").json()
+    assert len(found["text"]) == len(raw) - 1
+    (value,) = (field["value"] for field in found["segments"][1]["fields"] if field["at"] == "OBX-5")
+    assert len(value) == 2001 and value.endswith("A…")
+
+
+def test_a_purged_message_says_so(ask: Client, lab: Lab, number: int, clock: SetClock) -> None:
+    messages.settle(lab, number, "done", answer=b"MSA|AA")
+    clock.move(2 * 86400)
+    messages.purge(lab, 1, {})
+    found = ask(f"/api/hl7/messages/{number}").json()
+    assert (found["text"], found["answer"], found["segments"]) == ("", "", [])
+    assert found["purged_at"] == clock.now().isoformat()
+    assert ask(f"/api/hl7/messages/{number}/replay", "POST").json()["code"] == "message_purged"
 
 
 def test_what_is_no_message_has_no_fields(ask: Client, lab: Lab) -> None:
