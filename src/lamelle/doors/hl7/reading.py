@@ -358,7 +358,7 @@ def _text(reader: _Reader, scopes: list[Scope]) -> str:
 
 
 def _documents(reader: _Reader, _: bool) -> Iterator[DocumentSaid]:
-    """Every document there is; one that cannot be decoded, or is of a form unknown, keeps the others from nothing."""
+    """Every document, also one that cannot be decoded or whose form nobody knows: who keeps them says so."""
     for scope in reader.leaves():
         for own, data in _enclosed(reader, scope):
             form = reader.get(own, "document", "type")
