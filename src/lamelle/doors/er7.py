@@ -121,13 +121,13 @@ def parse(text: str) -> Message:
         raise Invalid("no_header", "a message begins with MSH and its separators")
     separators = _separators(text)
     bar, brk = separators.field, f"{separators.escape}.br{separators.escape}"
-    lines: list[str] = []
+    lines: list[list[str]] = []
     for line in LINE_ENDS.split(text):
         if NAME.match(line) and (len(line) == 3 or line[3] == bar):
-            lines.append(line)
+            lines.append([line])
         elif line.strip() and lines:
-            lines[-1] += brk + line
-    return Message(tuple(_segment(line, bar) for line in lines), separators)
+            lines[-1].append(line)
+    return Message(tuple(_segment(brk.join(parts), bar) for parts in lines), separators)
 
 
 def _separators(text: str) -> Separators:

@@ -261,8 +261,10 @@ class Now(Collector):
         except Unavailable:
             return {}, {}
         peers = sorted({*self._silence, *(peer for peer, _ in found)})
-        waiting = {(peer, state): found.get((peer, state), 0) for peer in peers for state in ("waiting", "error")}
-        return dict(waiting), {(peer,): int(late) for peer, late in silent.items()}
+        waiting: dict[tuple[str, ...], int] = {
+            (peer, state): found.get((peer, state), 0) for peer in peers for state in ("waiting", "error")
+        }
+        return waiting, {(peer,): int(late) for peer, late in silent.items()}
 
 
 def _gauge(name: str, values: Mapping[tuple[str, ...], float]) -> Metric:

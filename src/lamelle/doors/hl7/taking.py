@@ -157,7 +157,8 @@ def _done(exchange: Exchange, peer: Peer, spoken: Dialect, message: Message) -> 
 
     A document that cannot be kept keeps nothing else from being done.
     """
-    accession, left = "", None
+    accession = ""
+    left: LamelleError | None = None
     try:
         for said in reading.read(message, spoken, Sender(peer.name, peer.place, exchange.lab.clock.now())):
             accession = accession or _accession(said)

@@ -219,7 +219,7 @@ DAY = [
     hl7.report("6", 20, "P", "En cours", hl7.document(b"%PDF-1", "Provisoire")),
     hl7.report("7", 30, "F", "Sain", hl7.document(b"%PDF-1", "Provisoire"), hl7.document(b"%PDF-2")),
     hl7.letter("8", 40, hl7.document(b"%PDF-2")),
-    hl7.order("9", 41, 1).replace("\rPV1", "\rIPC|1||1.2.826.0.1.3680043.2\rPV1"),
+    hl7.order("9", 41, 1).replace("\rPV1", "\rIPC|25P01234^DIAMIC||1.2.826.0.1.3680043.2\rPV1"),
 ]
 
 
