@@ -204,7 +204,8 @@ def content(lab: Lab, number: int) -> tuple[Any, ...]:
 def next_purge(lab: Lab) -> datetime:
     with lab.db.read() as conn:
         this = sa.select(jobs.job.c.run_at).where(jobs.job.c.kind == messages.PURGE)
-        return conn.execute(this).scalar_one()
+        found: datetime = conn.execute(this).scalar_one()
+        return found
 
 
 @pytest.mark.parametrize(("state", "purged"), [*((one, True) for one in messages.SETTLED), ("error", False)])
