@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from lamelle.access.model import Role
-from lamelle.access.room import Access
+from lamelle.access import places
+from lamelle.access.model import FIRST_PLACE, WHOLE, Role
+from lamelle.access.room import SYSTEM, Access
 from lamelle.archive.store import Archive, ArchiveSettings
 from lamelle.base.ids import uid_from
-from lamelle.lab import cases
-from lamelle.lab.orders import BlockSaid, Identifier, Identity, Order, SlideSaid, SpecimenSaid
+from lamelle.lab import cases, patients
+from lamelle.lab.orders import BlockSaid, Identifier, Identity, MergeSaid, Order, SlideSaid, SpecimenSaid
 from lamelle.lab.room import Lab, LabSettings
 from lamelle.testing import laboratory, pictures
 from lamelle.testing import people as made
@@ -245,15 +246,105 @@ def test_a_technician_begins_at_the_desk(enter: Enter) -> None:
     expect(page).to_have_url(re.compile(r"/studies\?q=26P0002"))
 
 
-def test_axe_finds_nothing_on_the_pages_of_cases(enter: Enter) -> None:
+def test_a_department_gets_rules_of_its_own_and_gives_them_up(enter: Enter, lab: Lab) -> None:
+    with lab.db.write() as conn:
+        places.add(conn, "department", "Uropathologie", FIRST_PLACE)
+    page = enter("helene", "/cases?view=all")
+    page.get_by_role("navigation", name="Vues").get_by_role("link", name="Règles de priorité").click()
+    ward = page.get_by_role("listitem").filter(has_text="Uropathologie")
+    expect(ward).to_contain_text("Règles d’usage")
+    ward.get_by_role("button", name="Donner des règles à ce lieu").click()
+    dialog = page.get_by_role("dialog", name="Règles de Uropathologie")
+    expect(dialog.get_by_role("group")).to_have_count(3)
+    dialog.get_by_role("button", name="Retirer la règle 1").click()
+    dialog.get_by_label("Heures, Règle 1").fill("beaucoup")
+    dialog.get_by_role("button", name="Ajouter une règle").click()
+    dialog.get_by_role("button", name="Enregistrer").click()
+    line = dialog.get_by_role("group", name="Règle 1")
+    expect(line).to_contain_text("Un nombre entier d’heures.")
+    expect(dialog.get_by_role("group", name="Règle 3")).to_contain_text("Donnez une valeur.")
+    dialog.get_by_label("Heures, Règle 1").fill("240")
+    dialog.get_by_label("Valeur, Règle 3").fill("Sein")
+    dialog.get_by_label("Heures, Règle 3").fill("-24")
+    dialog.get_by_role("button", name="Enregistrer").click()
+    expect(dialog).to_have_count(0)
+    rules = ward.get_by_role("listitem")
+    expect(rules).to_have_text(
+        [re.compile("Très urgent.*240 h d’avance"), re.compile("Urgent.*72"), re.compile("Sein.*24 h de retard")]
+    )
+    resident = enter("rene", "/priorities")
+    expect(resident.get_by_text("Règles propres")).to_be_visible()
+    expect(resident.get_by_role("main").get_by_role("button")).to_have_count(0)
+    ward.get_by_role("button", name="Revenir aux règles d’au-dessus").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revenir aux règles d’au-dessus").click()
+    expect(ward).to_contain_text("Règles d’usage")
+
+
+def test_one_says_what_one_reads_and_a_pathologist_what_a_resident_does(enter: Enter) -> None:
+    resident = enter("rene", "/cases?view=all")
+    resident.get_by_role("link", name="Qui lit quoi").click()
+    expect(resident.get_by_role("button", name=re.compile("Modifier"))).to_have_count(1)
+    resident.get_by_role("button", name="Modifier : rene").click()
+    dialog = resident.get_by_role("dialog", name="Ce que je lis")
+    dialog.get_by_role("combobox").fill("x" * 101)
+    expect(dialog).to_contain_text("cent caractères au plus")
+    dialog.get_by_role("combobox").fill("Urologie")
+    dialog.get_by_role("button", name="Enregistrer").click()
+    expect(dialog).to_have_count(0)
+    expect(resident.get_by_role("listitem").filter(has_text="rene")).to_contain_text("Urologie")
+    page = enter("helene", "/specialties")
+    expect(page.get_by_role("listitem").filter(has_text="helene")).to_contain_text("vous")
+    page.get_by_role("button", name="Modifier : rene").click()
+    other = page.get_by_role("dialog", name="Ce que lit rene")
+    other.get_by_role("combobox").fill("Sein")
+    page.keyboard.press("Enter")
+    other.get_by_role("button", name="Enregistrer").click()
+    expect(page.get_by_role("listitem").filter(has_text="rene")).to_contain_text("SeinUrologie")
+
+
+def merged(lab: Lab) -> int:
+    """The patient of 8 in that of 2, as DIAMIC says; said again it is the same merge."""
+    kept, gone = order(2).patient, order(8).patient
+    assert kept and gone
+    return patients.merge(lab, MergeSaid(kept, gone.identifiers[0], datetime(2026, 1, 2, tzinfo=UTC), "DIAMIC"))
+
+
+def test_a_technician_undoes_a_merge_of_patients(enter: Enter, lab: Lab) -> None:
+    number = merged(lab)
+    page = enter("karim", "/desk")
+    page.get_by_role("navigation", name="Laboratoire").get_by_role("link", name="Fusions").click()
+    merge = page.get_by_role("listitem").filter(has_text="par DIAMIC")
+    expect(merge).to_have_text(re.compile("PATIENT-8.*fusionné dans.*PATIENT-2"))
+    page.get_by_role("searchbox").fill("personne")
+    expect(page.get_by_text("Aucune fusion ne correspond.")).to_be_visible()
+    page.get_by_role("searchbox").fill("800008")
+    merge.get_by_role("button", name="Défaire").click()
+    dialog = page.get_by_role("dialog", name="Défaire cette fusion ?")
+    expect(dialog).to_contain_text("1 dossier lui revient")
+    patients.unmerge(lab, WHOLE, SYSTEM, number)  # somebody is quicker
+    dialog.get_by_role("button", name="Défaire la fusion").click()
+    expect(dialog.get_by_role("alert")).to_have_text("Cette fusion a déjà été défaite.")
+    expect(merge).to_contain_text("Défaite par system")
+    resident = enter("rene", "/merges")
+    expect(resident.get_by_role("alert")).to_contain_text("Cette page n’est pas pour vous")
+
+
+def test_axe_finds_nothing_on_the_pages_of_cases(enter: Enter, lab: Lab) -> None:
     if not AXE.is_file():
         pytest.skip("axe-core is not installed: npm ci in viewer/")
     found: dict[str, Any] = {}
     page = enter("helene", "/cases?view=all")
     number = number_of(page, 8)
-    for path in ["/cases?view=all", f"/cases/{number}"]:
+    merged(lab)
+    there = {path: re.compile("26P0008") for path in ["/cases?view=all", f"/cases/{number}"]}
+    there |= {
+        "/priorities": re.compile("500 h"),
+        "/specialties": re.compile("antoine"),
+        "/merges": re.compile("DIAMIC"),
+    }
+    for path, text in there.items():
         page.goto(path)
-        expect(page.get_by_text(re.compile("26P0008")).first).to_be_visible()
+        expect(page.get_by_text(text).first).to_be_visible()
         page.evaluate(AXE.read_text(encoding="utf-8"))
         found[path] = page.evaluate(RUN)
         page.evaluate("document.documentElement.dataset.mantineColorScheme = 'light'")

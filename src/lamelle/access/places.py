@@ -37,13 +37,14 @@ class Tree:
 
     def below(self, number: int) -> frozenset[int]:
         """The place and all places it holds."""
-        return frozenset(found for found in self._places if number in self._above(found))
+        return frozenset(found for found in self._places if number in self.above(found))
 
     def establishment(self, number: int) -> frozenset[int]:
         """All places of the establishment that the place is in."""
-        return self.below(self._above(number)[-1])
+        return self.below(self.above(number)[-1])
 
-    def _above(self, number: int) -> list[int]:
+    def above(self, number: int) -> list[int]:
+        """The place and those it is in, the nearest first."""
         line = [number]
         while (found := self._places.get(line[-1])) is not None and found.parent_id is not None:
             line.append(found.parent_id)

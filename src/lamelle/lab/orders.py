@@ -145,3 +145,5 @@ class MergeSaid:
     kept: Identity
     gone: Identifier
     said_at: datetime
+    source: str = ""
+    """The system that says so."""

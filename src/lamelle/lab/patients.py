@@ -8,19 +8,18 @@ import json
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
 from lamelle.access import telling
-from lamelle.access.decide import reach as reach_of
-from lamelle.access.model import Action, Caller
+from lamelle.access.model import Caller, Reach
 from lamelle.archive import within
 from lamelle.audit import ledger
 from lamelle.audit.model import Entry
 from lamelle.base import events
 from lamelle.base.db import insert
-from lamelle.base.errors import Conflict, Invalid, NotFound
+from lamelle.base.errors import Conflict, Denied, Invalid, NotFound
 from lamelle.lab.orders import Identifier, Identity, MergeSaid
 from lamelle.lab.records import case, patient, patient_identifier, patient_merge
 from lamelle.lab.room import Lab, in_write
@@ -196,6 +195,7 @@ def _merge(conn: sa.Connection, lab: Lab, said: MergeSaid, caller: Caller | None
     if known is not None:
         return int(known)
     values = {"gone_id": gone, "kept_id": kept, "before": "{}", "said_at": said.said_at, "merged_at": now}
+    values["source"] = _name(caller) if caller else said.source
     number = int(conn.execute(sa.insert(patient_merge).values(**values).returning(c.id)).scalar_one())
     moved = _settle(conn, lab, (gone, kept))
     conn.execute(sa.update(patient_merge).where(c.id == number).values(before=json.dumps({"cases": moved})))
@@ -203,20 +203,24 @@ def _merge(conn: sa.Connection, lab: Lab, said: MergeSaid, caller: Caller | None
     return number
 
 
-def unmerge(lab: Lab, caller: Caller, merge_id: int) -> None:
+def unmerge(lab: Lab, reach: Reach, caller: Caller, merge_id: int) -> None:
     """Undo a merge: identifiers and cases are again whose they were, those that came meanwhile included.
 
-    Raises: NotFound("no_such_merge"), also when cases lie out of the caller's reach; Conflict("already_undone").
+    Raises: NotFound("no_such_merge"), also out of reach; Conflict("already_undone"); Denied("cases_beyond").
     """
 
     def work(conn: sa.Connection) -> None:
         c = patient_merge.c
-        row = conn.execute(sa.select(patient_merge).where(c.id == merge_id).with_for_update()).one_or_none()
-        if row is None or not _reached(conn, caller, row):
+        conn.execute(sa.select(c.id).where(c.id == merge_id).with_for_update())
+        row = conn.execute(_merged(reach).where(c.id == merge_id)).one_or_none()
+        if row is None:
             raise NotFound("no_such_merge", "there is no such merge of patients")
         if row.undone_at is not None:
             raise Conflict("already_undone", "the merge was undone already")
-        conn.execute(sa.update(patient_merge).where(c.id == merge_id).values(undone_at=lab.clock.now()))
+        if row.gone_beyond or row.kept_beyond:
+            raise Denied("cases_beyond", "cases of the merged patients lie out of reach")
+        gone = {"undone_at": lab.clock.now(), "undone_by": _name(caller)}
+        conn.execute(sa.update(patient_merge).where(c.id == merge_id).values(**gone))
         moved = _settle(conn, lab, (row.gone_id, row.kept_id))
         _enter(conn, lab, caller, merge_id, row.gone_id, row.kept_id, moved, undone=True)
 
@@ -231,13 +235,76 @@ def merges(conn: sa.Connection, patient_id: int) -> list[Row]:
     return list(conn.execute(sa.select(patient_merge).where(mine).order_by(c.merged_at.desc(), c.id.desc())))
 
 
-def _reached(conn: sa.Connection, caller: Caller, row: Row) -> bool:
-    reach = reach_of(caller.actor, Action.SCHEDULE, caller.purpose)
-    if not reach.everything and not reach.places:
-        return False
-    both = case.c.patient_id.in_((row.gone_id, row.kept_id))
-    beyond = [sa.not_(condition) for condition in within.placed(reach, case.c.place)]
-    return not beyond or conn.execute(sa.select(case.c.id).where(both, *beyond).limit(1)).first() is None
+class Merged(NamedTuple):
+    """A merge as it is listed; `cases` are those of the record that is gone, within reach."""
+
+    row: Row
+    gone: Row | None
+    """None: all its cases lie out of reach."""
+    kept: Row | None
+    cases: int
+    undoable: bool
+
+
+def listed(conn: sa.Connection, reach: Reach, text: str, most: int) -> list[Merged]:
+    """Merges of patients who have cases within reach, the newest first.
+
+    `text` is an identifier of one of them, or how their family name begins.
+    """
+    c = patient_merge.c
+    asked = _merged(reach).order_by(c.merged_at.desc(), c.id.desc()).limit(most)
+    if text:
+        meant = _meant(reach, text)
+        asked = asked.where(sa.or_(c.gone_id.in_(meant), c.kept_id.in_(meant)))
+    rows = conn.execute(asked).all()
+    numbers = {number for row in rows for number in (row.gone_id, row.kept_id)}
+    who = {row.id: row for row in conn.execute(sa.select(patient).where(patient.c.id.in_(numbers)))}
+    return [
+        Merged(
+            row,
+            who[row.gone_id] if row.gone_here or not row.gone_beyond else None,
+            who[row.kept_id] if row.kept_here or not row.kept_beyond else None,
+            row.cases,
+            row.undone_at is None and not (row.gone_beyond or row.kept_beyond),
+        )
+        for row in rows
+    ]
+
+
+def _merged(reach: Reach) -> sa.Select[Any]:
+    """Merges of patients who have cases within reach, and whether others of theirs lie beyond."""
+    asked, seen = sa.select(patient_merge), list[sa.ColumnElement[bool]]()
+    for name in ("gone", "kept"):
+        who = patient.alias(name)
+        here, beyond = _cases(reach, who)
+        asked = asked.join(who, who.c.id == patient_merge.c[f"{name}_id"])
+        asked = asked.add_columns(here.label(f"{name}_here"), beyond.label(f"{name}_beyond"))
+        seen.append(here)
+    moved = sa.select(sa.func.count()).where(
+        case.c.said_patient_id == patient_merge.c.gone_id, *within.placed(reach, case.c.place)
+    )
+    asked = asked.add_columns(moved.scalar_subquery().label("cases"))
+    return asked if reach.everything else asked.where(sa.or_(*seen))
+
+
+def _cases(reach: Reach, who: sa.FromClause) -> tuple[sa.Exists, sa.Exists]:
+    """Whether a patient has cases within reach, and whether beyond it."""
+    mine = case.c.patient_id == sa.func.coalesce(who.c.merged_into, who.c.id)
+    here = sa.and_(sa.true(), *within.placed(reach, case.c.place))
+    return sa.exists().where(mine, here), sa.exists().where(mine, sa.not_(here))
+
+
+def _meant(reach: Reach, text: str) -> sa.Select[Any]:
+    """The patients of an identifier, or of a name that begins so; names stand mostly in capitals."""
+    here, beyond = _cases(reach, patient)
+    known = sa.select(patient_identifier.c.patient_id).where(patient_identifier.c.value == text)
+    named = (patient.c.family.istartswith(one, autoescape=True) for one in (text, text.upper()))
+    shown = sa.or_(here, sa.not_(beyond))
+    return sa.select(patient.c.id).where(sa.or_(patient.c.id.in_(known), *named), shown)
+
+
+def _name(caller: Caller) -> str:
+    return caller.actor.name or caller.actor.login
 
 
 def _settle(conn: sa.Connection, lab: Lab, start: Iterable[int]) -> list[int]:

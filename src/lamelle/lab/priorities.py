@@ -5,7 +5,7 @@ A case comes before another when the hours it has waited and the hours its rules
 has to be counted anew as time passes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, get_args
@@ -54,6 +54,17 @@ class Rule:
 
 
 Rules = Sequence[Rule]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The rules by which a place goes."""
+
+    place: int
+    source: int | None
+    """Whose they are: its own, or those of the nearest place it is in that has any; None: the usual ones."""
+    rules: Rules
+
 
 USUAL: Final[Rules] = (Rule("frozen", "yes", 1000), Rule("urgency", "stat", 500), Rule("urgency", "urgent", 72))
 """Where a department has said nothing, nor any place it is in."""
@@ -108,13 +119,22 @@ def _kept(rules: Rules, row: Any, state: str) -> int:
 
 def rules_of(conn: sa.Connection, place: int) -> Rules:
     """The rules of a place: its own, or those of the nearest place it is in that has any, or the usual ones."""
-    kept = everything(conn)
-    if not kept:
-        return USUAL
-    return next((kept[above] for above in _line(conn, place) if above in kept), USUAL)
+    kept = _everything(conn)
+    return _held(kept, places.tree(conn), place).rules if kept else USUAL
 
 
-def everything(conn: sa.Connection) -> dict[int, Rules]:
+def held(conn: sa.Connection, reach: Reach) -> list[Held]:
+    """Every place within reach with the rules by which it goes."""
+    kept, tree = _everything(conn), places.tree(conn)
+    return [_held(kept, tree, one.id) for one in tree if reach.holds(Resource(one.id))]
+
+
+def _held(kept: Mapping[int, Rules], tree: places.Tree, place: int) -> Held:
+    source = next((above for above in tree.above(place) if above in kept), None)
+    return Held(place, source, USUAL if source is None else kept[source])
+
+
+def _everything(conn: sa.Connection) -> dict[int, Rules]:
     """The rules there are, by place."""
     found: dict[int, list[Rule]] = {}
     asked = sa.select(priority_rule).order_by(
@@ -161,10 +181,3 @@ def _reorder(conn: sa.Connection, below: Iterable[int]) -> None:
         changed = [(row.id, kept) for row in rows if (kept := _kept(rules, row, "")) != row.priority]
         for case_id, kept in changed:
             conn.execute(sa.update(case).where(case.c.id == case_id).values(priority=kept))
-
-
-def _line(conn: sa.Connection, place: int) -> list[int]:
-    """The place and those it is in, the nearest first."""
-    tree = places.tree(conn)
-    above = [one.id for one in tree if place in tree.below(one.id)]
-    return sorted(above, key=lambda one: len(tree.below(one)))

@@ -68,10 +68,12 @@ patient_merge = sa.Table(
     _reference("kept_id", "patient", cascade=True),
     sa.Column("before", sa.Text, nullable=False),
     sa.Column("said_at", Instant),
-    sa.Column("merged_at", Instant, nullable=False),
+    _word("source"),
+    sa.Column("merged_at", Instant, nullable=False, index=True),
     sa.Column("undone_at", Instant),
+    _word("undone_by"),
 )
-"""A merge (ADT^A40) with what it takes to undo it, as JSON."""
+"""A merge (ADT^A40): `source` is who said so, a system or a person; `before` the cases that moved, as JSON."""
 
 case = sa.Table(
     "pathology_case",

@@ -23,13 +23,14 @@ def merges(
     from lamelle.lab import patients
     from lamelle.ops import wiring
 
-    table = Table("merge", "gone", "kept", "said", "undone", box=None)
+    table = Table("merge", "gone", "kept", "by", "said", "undone", "by", box=None)
     with wiring.laboratory(settings_of(data, file)) as lab, lab.db.read() as conn:
         for found in patients.found(conn, identifier, issuer):
             for row in patients.merges(conn, found.id):
                 names = (patients.one(conn, number).identifier for number in (row.gone_id, row.kept_id))
                 times = (at.isoformat(timespec="seconds") if at else "" for at in (row.said_at, row.undone_at))
-                table.add_row(str(row.id), *names, *times)
+                said, undone = times
+                table.add_row(str(row.id), *names, row.source, said, undone, row.undone_by)
     Console(width=None if sys.stdout.isatty() else 200, markup=False, highlight=False).print(table)
 
 
@@ -40,10 +41,11 @@ def unmerge(
     file: File = None,
 ) -> None:
     """Undo a merge: identifiers and cases are again whose they were."""
+    from lamelle.access.model import WHOLE
     from lamelle.access.room import SYSTEM
     from lamelle.lab import patients
     from lamelle.ops import wiring
 
     with wiring.laboratory(settings_of(data, file)) as lab:
-        patients.unmerge(lab, SYSTEM, merge)
+        patients.unmerge(lab, WHOLE, SYSTEM, merge)
     typer.echo(f"merge {merge} is undone")

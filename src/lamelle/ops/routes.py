@@ -176,6 +176,8 @@ PAGES: Final[Mapping[str, Rule]] = {
     "POST /api/desk/decisions": SCHEDULE,
     "DELETE /api/desk/decisions/{number}": SCHEDULE,
     "GET /api/expected": SCHEDULE,
+    "GET /api/merges": SCHEDULE,
+    "POST /api/merges/{number}/undo": SCHEDULE,
     "GET /api/scans/{number}/quality": LOOK,
     "POST /api/scans/{number}/quality": SCHEDULE,
     "GET /api/scans/{number}/heatmap.png": LOOK,

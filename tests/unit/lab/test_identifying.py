@@ -85,7 +85,7 @@ def test_a_correction_and_a_merge_reach_the_archive_and_go_back(lab: Lab, archiv
     number = patients.merge(lab, MergeSaid(kept, WHO.identifiers[0], at(2)))
     identifying.identify(lab, {"case": case_id})
     assert shown(lab) == ("AUTRE^DOMINIQUE", "9", "CHU-X")
-    patients.unmerge(lab, DOCTOR, number)
+    patients.unmerge(lab, WHOLE, DOCTOR, number)
     identifying.identify(lab, {"case": case_id})
     assert shown(lab)[1:] == BY_CASE[1:]
 

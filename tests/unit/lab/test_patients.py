@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from lamelle.access.model import WHOLE, Role
+from lamelle.access import decide
+from lamelle.access.model import FIRST_PLACE, WHOLE, Action, Caller, Reach, Role
+from lamelle.access.room import SYSTEM
 from lamelle.audit import model
 from lamelle.audit.tables import pending
-from lamelle.base.errors import Conflict, Invalid, NotFound
+from lamelle.base.errors import Conflict, Denied, Invalid, NotFound
 from lamelle.base.events import event
 from lamelle.lab import cases, patients
 from lamelle.lab.orders import Identifier, Identity, MergeSaid, Order
@@ -33,10 +35,26 @@ def of_case(lab: Lab, accession: str) -> str:
         return str(patients.one(conn, cases.found(conn, WHOLE, accession).patient_id).family)
 
 
-def ordered(lab: Lab, identity: Identity) -> str:
+def ordered(lab: Lab, identity: Identity, place: int = FIRST_PLACE) -> str:
     accession = f"25P-{identity.family}"
-    cases.take(lab, Order(Identifier(accession, "DIAMIC"), at(0), patient=identity))
+    cases.take(lab, Order(Identifier(accession, "DIAMIC"), at(0), patient=identity, place=place))
     return accession
+
+
+def reach(who: Caller) -> Reach:
+    return decide.reach(who.actor, Action.SCHEDULE, who.purpose)
+
+
+def unmerge(lab: Lab, who: Caller, number: int) -> None:
+    patients.unmerge(lab, reach(who), who, number)
+
+
+def listed(lab: Lab, who: Caller, text: str = "") -> list[tuple[str, str, int, bool]]:
+    """The names a list shows, how many cases are of who is gone, and whether it may be undone."""
+    with lab.db.read() as conn:
+        found = patients.listed(conn, reach(who), text, 10)
+    names = [(one.gone.identifier if one.gone else "", one.kept.identifier if one.kept else "") for one in found]
+    return [(*pair, one.cases, one.undoable) for pair, one in zip(names, found, strict=True)]
 
 
 def merged(kept: Identity, gone: Identity, minutes: float = 1) -> MergeSaid:
@@ -133,10 +151,10 @@ def test_cases_and_identifiers_move_and_come_back(lab: Lab) -> None:
     later = Identifier("25P-later", "DIAMIC")
     cases.take(lab, Order(later, at(5), patient=B))
     assert of_case(lab, later.value) == "A"
-    patients.unmerge(lab, DOCTOR, number)
+    unmerge(lab, DOCTOR, number)
     assert [of_case(lab, name) for name in (of_a, of_b, later.value)] == ["A", "B", "B"]
     with pytest.raises(Conflict) as refused:
-        patients.unmerge(lab, DOCTOR, number)
+        unmerge(lab, DOCTOR, number)
     assert refused.value.code == "already_undone"
     assert patients.merge(lab, merged(A, B)) == number
     assert of_case(lab, of_b) == "B"
@@ -154,7 +172,7 @@ def test_chains_of_merges_lead_to_their_end_and_break_where_one_is_undone(lab: L
     first = patients.merge(lab, merged(B, A, 1))
     patients.merge(lab, merged(C, B, 2))
     assert [of_case(lab, name) for name in (of_a, of_b, of_c)] == ["C", "C", "C"]
-    patients.unmerge(lab, DOCTOR, first)
+    unmerge(lab, DOCTOR, first)
     assert [of_case(lab, name) for name in (of_a, of_b, of_c)] == ["A", "C", "C"]
 
 
@@ -181,10 +199,52 @@ def test_who_may_not_move_the_cases_does_not_undo_a_merge(lab: Lab) -> None:
     number = patients.merge(lab, merged(A, B))
     for somebody in (caller(Role.TECHNICIAN, place=9), caller(Role.RESIDENT)):
         with pytest.raises(NotFound):
-            patients.unmerge(lab, somebody, number)
-    patients.unmerge(lab, caller(Role.SECRETARY), number)
+            unmerge(lab, somebody, number)
+    unmerge(lab, caller(Role.SECRETARY), number)
     with pytest.raises(NotFound):
-        patients.unmerge(lab, DOCTOR, number + 1)
+        unmerge(lab, DOCTOR, number + 1)
+
+
+def test_who_has_cases_of_only_one_of_the_two_sees_the_merge_and_does_not_undo_it(lab: Lab) -> None:
+    ordered(lab, A)
+    ordered(lab, B, place=9)
+    number = patients.merge(lab, replace(merged(A, B), source="DIAMIC"))
+    elsewhere, nowhere = caller(Role.TECHNICIAN, place=9), caller(Role.TECHNICIAN, place=77)
+    assert (listed(lab, DOCTOR), listed(lab, elsewhere)) == ([("B", "A", 0, False)], [("B", "A", 1, False)])
+    assert listed(lab, nowhere) == []
+    with pytest.raises(Denied) as refused:
+        unmerge(lab, DOCTOR, number)
+    assert refused.value.code == "cases_beyond"
+    patients.unmerge(lab, WHOLE, SYSTEM, number)
+    assert (listed(lab, DOCTOR), listed(lab, elsewhere)) == ([("", "A", 0, False)], [("B", "", 1, False)])
+    assert (listed(lab, DOCTOR, "a"), listed(lab, DOCTOR, "B"), listed(lab, elsewhere, "B")[0][0]) == (
+        [("", "A", 0, False)],
+        [],
+        "B",
+    )
+
+
+def test_cases_further_down_a_chain_count_as_those_of_its_end(lab: Lab) -> None:
+    ordered(lab, A, place=9)
+    ordered(lab, C)
+    first = patients.merge(lab, merged(B, A, 1))
+    patients.merge(lab, merged(C, B, 2))
+    assert [(gone, undoable) for gone, _, _, undoable in listed(lab, DOCTOR)] == [("B", False), ("A", False)]
+    with pytest.raises(Denied):
+        unmerge(lab, DOCTOR, first)
+
+
+def test_the_newest_merge_stands_first_and_says_whose_word_it_was(lab: Lab) -> None:
+    for who in (A, B, C):
+        ordered(lab, who)
+    patients.merge(lab, replace(merged(A, B), source="DIAMIC"))
+    number = patients.merge(lab, merged(A, C, 2), DOCTOR)
+    unmerge(lab, caller(Role.SECRETARY, name="Zoé"), number)
+    with lab.db.read() as conn:
+        rows = [one.row for one in patients.listed(conn, WHOLE, "", 10)]
+        assert len(patients.listed(conn, WHOLE, "", 1)) == 1
+    assert [(row.source, row.undone_by) for row in rows] == [(DOCTOR.actor.name, "Zoé"), ("DIAMIC", "")]
+    assert [name for name, *_ in listed(lab, DOCTOR, "C")] == ["C"]
 
 
 def test_the_case_of_an_order_is_of_the_patient_said_last(lab: Lab) -> None:

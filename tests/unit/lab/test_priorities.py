@@ -92,6 +92,21 @@ def test_a_department_has_its_own_rules_or_those_of_where_it_is(lab: Lab) -> Non
         assert "priorities" in str(conn.execute(sa.select(pending.c.entry)).scalars().all())
 
 
+def test_every_place_within_reach_says_whose_rules_it_goes_by(lab: Lab) -> None:
+    with lab.db.write() as conn:
+        site = places.add(conn, "site", "North", FIRST_PLACE)
+        ward = places.add(conn, "department", "Uropathology", site)
+        other = places.add(conn, "establishment", "Elsewhere")
+    own = [Rule("specialty", "uro", 10)]
+    priorities.put(lab, WHOLE, SYSTEM, site, own)
+    with lab.db.read() as conn:
+        found = {one.place: (one.source, list(one.rules)) for one in priorities.held(conn, WHOLE)}
+        narrow = [one.place for one in priorities.held(conn, Reach(places=frozenset({ward})))]
+    usual = (None, list(priorities.USUAL))
+    assert found == {FIRST_PLACE: usual, site: (site, own), ward: (site, own), other: usual}
+    assert narrow == [ward]
+
+
 def test_nobody_edits_the_rules_of_a_place_out_of_reach(lab: Lab) -> None:
     for reach in (NOTHING, Reach(places=frozenset({7}))):
         with pytest.raises(NotFound):

@@ -409,6 +409,19 @@ export type Measure = {
   verdict: "" | "pass" | "warn" | "fail";
 };
 
+export type MergeItem = {
+  id: number;
+  gone: CasePatient;
+  kept: CasePatient;
+  source: string;
+  cases: number;
+  said_at: string | null;
+  merged_at: string;
+  undone_at: string | null;
+  undone_by: string;
+  undoable: boolean;
+};
+
 export type Message = {
   id: number;
   direction: "in" | "out";
@@ -532,6 +545,13 @@ export type PlaceNew = {
   finess?: string;
 };
 
+export type PlaceRules = {
+  place: number;
+  source: number | null;
+  rules: PriorityRuleNew[];
+  editable: boolean;
+};
+
 export type PriorCase = {
   id: number;
   accession: string;
@@ -544,13 +564,6 @@ export type PriorityReason = {
   field: string;
   value: string;
   hours: number;
-};
-
-export type PriorityRule = {
-  field: "urgency" | "frozen" | "specialty" | "department" | "requester" | "adicap";
-  value: string;
-  hours: number;
-  place: number;
 };
 
 export type PriorityRuleNew = {
@@ -855,8 +868,11 @@ export type Someone = {
 
 export type Specialties = {
   id: number;
+  login: string;
   name: string;
   specialties: string[];
+  load: number;
+  editable: boolean;
 };
 
 export type SpecialtiesNew = {

@@ -33,6 +33,16 @@ export function CaseViews({ filters }: { filters: CaseFilters }) {
           <Saved key={view.id} view={view} open={view === saved} />
         ))}
       </ul>
+      <h2>{t("cases.settings")}</h2>
+      <ul>
+        {(["priorities", "specialties"] as const).map((name) => (
+          <li key={name}>
+            <Link to={`/${name}`} className="view">
+              {t(`${name}.title`)}
+            </Link>
+          </li>
+        ))}
+      </ul>
     </nav>
   );
 }

@@ -29,7 +29,8 @@ const theme = createTheme({
   },
 });
 
-const LABORATORY = ["/desk", "/expected", "/flow", "/messages", "/thresholds", "/scans"];
+const CASES = ["/cases", "/priorities", "/specialties"];
+const LABORATORY = ["/desk", "/expected", "/flow", "/merges", "/messages", "/thresholds", "/scans"];
 const ADMINISTRATION = ["/people", "/places", "/roles"];
 
 /** The nonce the server gave this page, so that its style policy lets Mantine's variables in. */
@@ -74,7 +75,7 @@ export function Lists() {
             {(may(session, "view") || (session?.purposes.length ?? 2) > 1) && (
               <>
                 {may(session, "read") && (
-                  <Link to="/cases" activeOptions={{ includeSearch: false }}>
+                  <Link to="/cases" {...(CASES.some((one) => path.startsWith(one)) && { "aria-current": "page" })}>
                     {t("nav.cases")}
                   </Link>
                 )}

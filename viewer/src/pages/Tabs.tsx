@@ -9,10 +9,16 @@ import { may, useSession } from "../data/session";
 type Tab = { to: LinkProps["to"]; name: string; needs?: Action };
 
 const GROUPS = {
+  cases: [
+    { to: "/cases", name: "cases.title" },
+    { to: "/priorities", name: "priorities.title" },
+    { to: "/specialties", name: "specialties.title" },
+  ],
   lab: [
     { to: "/desk", name: "desk.title", needs: "schedule" },
     { to: "/expected", name: "expected.title", needs: "schedule" },
     { to: "/flow", name: "flow.title" },
+    { to: "/merges", name: "merges.title", needs: "schedule" },
     { to: "/messages", name: "messages.title", needs: "operate" },
     { to: "/thresholds", name: "thresholds.tab", needs: "operate" },
   ],

@@ -106,6 +106,14 @@ const desk = createRoute({
   component: needing("schedule", lazyRouteComponent(() => import("./DeskPage"), "DeskPage")),
 });
 const decisions = createRoute({ getParentRoute: () => lists, path: "/desk/decisions", component: needing("schedule", lazyRouteComponent(() => import("./DecisionsPage"), "DecisionsPage")) });
+const merges = createRoute({
+  getParentRoute: () => lists,
+  path: "/merges",
+  validateSearch: (search: Record<string, unknown>): { q?: string } => texts(search, ["q"]),
+  component: needing("schedule", lazyRouteComponent(() => import("./MergesPage"), "MergesPage")),
+});
+const priorities = createRoute({ getParentRoute: () => lists, path: "/priorities", component: needing("read", lazyRouteComponent(() => import("./PrioritiesPage"), "PrioritiesPage")) });
+const specialties = createRoute({ getParentRoute: () => lists, path: "/specialties", component: needing("read", lazyRouteComponent(() => import("./SpecialtiesPage"), "SpecialtiesPage")) });
 const expected = createRoute({
   getParentRoute: () => lists,
   path: "/expected",
@@ -163,7 +171,7 @@ function stringify(search: Record<string, unknown>): string {
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, begin, lists.addChildren([cases, oneCase, studies, study, imports, account, people, places, roles, emergency, audit, emergencies, ledger, desk, decisions, expected, quality, thresholds, messages, message, flow]), slide, stack]),
+  routeTree: root.addChildren([signIn, begin, lists.addChildren([cases, oneCase, studies, study, imports, account, people, places, roles, emergency, audit, emergencies, ledger, desk, decisions, expected, quality, thresholds, merges, messages, message, flow, priorities, specialties]), slide, stack]),
   parseSearch: (text) => Object.fromEntries(new URLSearchParams(text)),
   stringifySearch: stringify,
   defaultPreload: "intent",

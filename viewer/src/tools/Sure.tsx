@@ -22,7 +22,7 @@ export function Sure({ title, text, action, work, onClose }: Props) {
         <Button variant="default" onClick={onClose}>
           {t("app.cancel")}
         </Button>
-        <Button color="red" loading={busy} onClick={() => void run(work).then((done) => done && onClose())}>
+        <Button color="red.9" loading={busy} onClick={() => void run(work).then((done) => done && onClose())}>
           {action}
         </Button>
       </div>

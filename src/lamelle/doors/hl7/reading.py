@@ -295,7 +295,7 @@ def _merges(reader: _Reader, _: bool) -> Iterator[MergeSaid]:
         gone = _ids(reader, scope, "merge", "identifier")
         if not gone:
             raise Invalid("missing_field", "no identifier that goes where merge.identifier of the dialect seeks it")
-        yield MergeSaid(_named(reader, scope), gone[0], reader.said_at)
+        yield MergeSaid(_named(reader, scope), gone[0], reader.said_at, reader.sender.name)
 
 
 # -- reports and techniques -------------------------------------------------------------------------------------------

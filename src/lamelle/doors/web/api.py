@@ -33,6 +33,7 @@ from lamelle.doors.web import (
     labels,
     labmodels,
     live,
+    merges,
     oidc,
     quality,
     roles,
@@ -104,6 +105,7 @@ def api(
     include(app, quality.router(lab))
     include(app, cases.router(lab))
     include(app, flow.router(lab))
+    include(app, merges.router(lab))
     include(app, live.router(lab, access))
     app.router.routes.append(Route(tiles.TEMPLATE, tiles.endpoint(archive), methods=["GET"]))
     app.add_exception_handler(LamelleError, http.answer_error)

@@ -147,10 +147,16 @@ class PriorityRuleNew(Model):
     hours: int
 
 
-class PriorityRule(PriorityRuleNew):
-    """A rule of a place."""
+class PlaceRules(Model):
+    """The rules by which a place goes: its own when `source` is the place itself, else those of a place it is in.
+
+    Without `source` they are the usual ones. `editable` by who looks.
+    """
 
     place: int
+    source: int | None
+    rules: list[PriorityRuleNew]
+    editable: bool
 
 
 class PriorityRules(Model):
@@ -161,11 +167,14 @@ class PriorityRules(Model):
 
 
 class Specialties(Model):
-    """What somebody reads; `id` is theirs."""
+    """What somebody reads, and their open cases; `id` is theirs; `editable` by who looks."""
 
     id: int
+    login: str
     name: str
     specialties: list[str]
+    load: int
+    editable: bool
 
 
 class SpecialtiesNew(Model):
@@ -331,6 +340,24 @@ class Case(CaseItem):
     adicap: str
     place: int
     history: list[HistoryItem]
+
+
+class MergeItem(Model):
+    """A merge: what was of the patient `gone` is the patient `kept`'s, until it is undone.
+
+    `source` said so, a system or a person. A patient without an id is out of reach. `cases` are those of `gone`.
+    """
+
+    id: int
+    gone: CasePatient
+    kept: CasePatient
+    source: str
+    cases: int
+    said_at: str | None
+    merged_at: str
+    undone_at: str | None
+    undone_by: str
+    undoable: bool
 
 
 class Made(Model):

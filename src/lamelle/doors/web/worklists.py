@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Request
 from fastapi import Query as Parameter
 
-from lamelle.access.model import Action
+from lamelle.access.model import Action, Resource
 from lamelle.doors import guard
 from lamelle.doors.web.labmodels import (
     CaseItem,
@@ -14,8 +14,9 @@ from lamelle.doors.web.labmodels import (
     CasePatient,
     CaseState,
     Made,
+    PlaceRules,
     PriorityReason,
-    PriorityRule,
+    PriorityRuleNew,
     PriorityRules,
     SavedView,
     SavedViewNew,
@@ -100,16 +101,19 @@ def router(lab: Lab) -> APIRouter:
         lists.drop(lab, guard.caller(request).actor.id, number)
 
     @routes.get("/priorities")
-    def rules(request: Request) -> list[PriorityRule]:
-        """The rules of places within reach; of a place that is not named those of the place it is in hold."""
-        reach = guard.reach(request)
+    def rules(request: Request) -> list[PlaceRules]:
+        """The rules by which each place within reach goes, and whose they are."""
+        edits = guard.visit(request).extent(Action.VALIDATE)
         with lab.db.read() as conn:
-            found = priorities.everything(conn)
-        shown = {place: kept for place, kept in found.items() if reach.everything or place in reach.places}
+            found = priorities.held(conn, guard.reach(request))
         return [
-            PriorityRule(place=place, field=one.field, value=one.value, hours=one.hours)
-            for place, kept in sorted(shown.items())
-            for one in kept
+            PlaceRules(
+                place=one.place,
+                source=one.source,
+                rules=[PriorityRuleNew(field=rule.field, value=rule.value, hours=rule.hours) for rule in one.rules],
+                editable=edits.holds(Resource(one.place)),
+            )
+            for one in found
         ]
 
     @routes.put("/priorities", status_code=204)
@@ -121,9 +125,23 @@ def router(lab: Lab) -> APIRouter:
     @routes.get("/specialties")
     def specialties(request: Request) -> list[Specialties]:
         """Who reads what, of those who report cases within reach."""
+        visit, now = guard.visit(request), lab.clock.now()
+        signs, reports = visit.extent(Action.VALIDATE), visit.extent(Action.REPORT)
         with lab.db.read() as conn:
-            found = assignment.colleagues(conn, guard.reach(request), lab.clock.now())
-        return [Specialties(id=one.id, name=one.name, specialties=list(one.specialties)) for one in found]
+            found = assignment.colleagues(conn, guard.reach(request), now)
+            theirs = {one.id for one in assignment.colleagues(conn, signs, now)} if signs else set()
+        theirs |= {guard.caller(request).actor.id} if reports else set()
+        return [
+            Specialties(
+                id=one.id,
+                login=one.login,
+                name=one.name,
+                specialties=list(one.specialties),
+                load=one.load,
+                editable=one.id in theirs,
+            )
+            for one in found
+        ]
 
     @routes.put("/specialties", status_code=204)
     def put_specialties(request: Request, given: SpecialtiesNew) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
@@ -12,11 +13,14 @@ from starlette.types import Receive, Scope, Send
 from lamelle.access.model import Caller, Role
 from lamelle.access.room import Access
 from lamelle.archive.store import Archive, ArchiveSettings
+from lamelle.audit import model
 from lamelle.audit.model import Entry
+from lamelle.audit.tables import pending
 from lamelle.doors.guard import Callers, Guard
 from lamelle.doors.web.api import api
 from lamelle.doors.web.settings import WebSettings
-from lamelle.lab import cases
+from lamelle.lab import cases, patients
+from lamelle.lab.orders import Identifier, Identity, MergeSaid, Order
 from lamelle.lab.room import Lab, LabSettings
 from lamelle.ops.routes import table
 from lamelle.testing import laboratory
@@ -173,9 +177,87 @@ def test_views_rules_and_specialties_are_kept(archive: Archive, lab: Lab) -> Non
     assert ask("/api/views").json() == []
     rule = {"field": "specialty", "value": "uro", "hours": 9}
     assert sent(ask, "PUT", "/api/priorities", {"place": 1, "rules": [rule]}) is None
-    assert ask("/api/priorities").json() == [{**rule, "place": 1}]
+    assert ask("/api/priorities").json() == [{"place": 1, "source": 1, "rules": [rule], "editable": True}]
     (item,) = ask("/api/cases?view=all&sort=priority").json()["items"]
     assert (item["priority"], item["why"][0]) == (9, rule)
     assert sent(ask, "PUT", "/api/specialties", {"id": ann.actor.id, "specialties": ["uro"]}) is None
-    assert ask("/api/specialties").json() == [{"id": ann.actor.id, "name": "Ann", "specialties": ["uro"]}]
+    who = {"id": ann.actor.id, "login": "ann", "name": "Ann", "load": 0}
+    assert ask("/api/specialties").json() == [{**who, "specialties": ["uro"], "editable": True}]
     assert sent(ask, "PUT", "/api/priorities", {"place": 1, "rules": [{**rule, "field": "mood"}]})[0] == 400
+
+
+def test_what_somebody_may_not_change_is_not_offered(archive: Archive, lab: Lab) -> None:
+    """Also of who reports everywhere: that is no colleague to change for who signs nothing."""
+    ann, ron, zoe = worker(lab, "ann"), worker(lab, "ron", Role.RESIDENT), worker(lab, "zoe", place=None)
+    tom = worker(lab, "tom", Role.TECHNICIAN)
+
+    def offered(who: Caller) -> tuple[list[bool], list[str]]:
+        ask = page(archive, lab, who)
+        told = ask("/api/specialties").json()
+        for one in told:
+            answer = sent(ask, "PUT", "/api/specialties", {"id": one["id"], "specialties": []})
+            assert (answer is None) == one["editable"], one["login"]
+        rules = [one["editable"] for one in ask("/api/priorities").json()]
+        assert (sent(ask, "PUT", "/api/priorities", {"place": 1, "rules": []}) is None) == all(rules)
+        return rules, [one["login"] for one in told if one["editable"]]
+
+    assert offered(ann) == ([True], ["ann", "ron", "zoe"])
+    assert offered(ron) == ([False], ["ron"])
+    assert offered(tom) == ([False], [])
+    assert offered(zoe)[0] == [True]
+
+
+# -- merges ----------------------------------------------------------------------------------------------------------
+
+KEPT, GONE = (Identity((Identifier(letter, "CHU"),), family=f"PAT-{letter}") for letter in "AB")
+
+
+def merged(lab: Lab) -> int:
+    """Two patients with a case each, the second merged into the first by DIAMIC."""
+    for who in (KEPT, GONE):
+        cases.take(lab, Order(Identifier(f"25P-{who.family}", "DIAMIC"), laboratory.at(0), patient=who))
+    return patients.merge(lab, MergeSaid(KEPT, GONE.identifiers[0], laboratory.at(1), "DIAMIC"))
+
+
+def test_a_merge_is_listed_undone_and_not_undone_twice(archive: Archive, lab: Lab) -> None:
+    told: list[Entry] = []
+    number = merged(lab)
+    ask = page(archive, lab, worker(lab, "tom", Role.TECHNICIAN), told)
+    (item,) = ask("/api/merges").json()
+    assert (item["id"], item["gone"]["name"], item["kept"]["name"]) == (number, "PAT-B", "PAT-A")
+    assert (item["source"], item["cases"], item["undoable"], item["undone_at"]) == ("DIAMIC", 1, True, None)
+    assert [one["id"] for one in ask("/api/merges?q=pat-b").json()] == [number]
+    assert ask("/api/merges?q=nobody").json() == []
+    assert sent(ask, "POST", f"/api/merges/{number}/undo") is None
+    assert sent(ask, "POST", f"/api/merges/{number}/undo") == (409, "already_undone")
+    assert sent(ask, "POST", f"/api/merges/{number + 1}/undo") == (404, "no_such_merge")
+    (item,) = ask("/api/merges").json()
+    assert (item["undoable"], item["undone_by"], item["undone_at"] is None) == (False, "Tom", False)
+    assert {one["patient"]["name"] for one in ask("/api/cases").json()["items"]} == {"PAT-A", "PAT-B"}
+    searches = [one.detail.get("keys") for one in told if one.detail.get("route") == "GET /api/merges"]
+    assert searches == [None, {"q": "pat-b"}, {"q": "nobody"}]
+    with lab.db.read() as conn:
+        entries = [model.read(text) for text in conn.execute(sa.select(pending.c.entry)).scalars()]
+    undone = [(one.actor, one.patient_id, one.subject) for one in entries if one.detail.get("undone")]
+    assert undone == [("tom", "A", "B")]
+
+
+def test_a_merge_of_another_establishment_is_not_there(archive: Archive, lab: Lab) -> None:
+    from lamelle.access import places
+
+    number = merged(lab)
+    with lab.db.write() as conn:
+        elsewhere = places.add(conn, "establishment", "Elsewhere")
+    eve = page(archive, lab, worker(lab, "eve", place=elsewhere))
+    assert eve("/api/merges").json() == []
+    assert sent(eve, "POST", f"/api/merges/{number}/undo") == (404, "no_such_merge")
+    away = Order(Identifier("25P-away", "OTHER"), laboratory.at(2), patient=GONE, place=elsewhere)
+    cases.take(lab, away)
+    assert [(one["kept"]["id"], one["undoable"]) for one in eve("/api/merges").json()] == [("A", False)]
+    ann = page(archive, lab, worker(lab, "ann"))
+    for ask in (eve, ann):
+        assert sent(ask, "POST", f"/api/merges/{number}/undo") == (403, "cases_beyond")
+    for role in (Role.RESIDENT, Role.RESEARCHER, Role.MANAGER):
+        other = page(archive, lab, worker(lab, role.value, role))
+        assert other("/api/merges").status_code == 403
+        assert sent(other, "POST", f"/api/merges/{number}/undo")[0] == 403
