@@ -324,6 +324,23 @@ def test_what_waits_is_counted_by_peer_and_for_whom(lab: Lab) -> None:
         }
 
 
+def test_what_waits_is_sought_among_what_waits(lab: Lab) -> None:
+    asked: list[tuple[str, Any]] = []
+    with lab.db.read() as conn:
+        if conn.dialect.name != "sqlite":
+            pytest.skip("PostgreSQL sees for itself that an index of a part has all that is sought")
+        sa.event.listen(conn.engine, "before_cursor_execute", lambda *given: asked.append((given[2], given[3])))
+        messages.backlog(conn)
+    messages.left(lab)
+    messages.next_for(lab, "LIS")
+    found = [one for one in asked if "FROM message" in one[0]]
+    assert len(found) == 3
+    with lab.db.read() as conn:
+        for statement, values in found:
+            plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+            assert "ix_message_todo" in str(plan)
+
+
 def test_silence_is_asked_of_those_that_must_speak(lab: Lab, clock: SetClock) -> None:
     messages.keep(lab, ONE)
     queued(lab, "image:1", peer="GAM")
