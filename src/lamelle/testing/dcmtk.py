@@ -21,10 +21,10 @@ TOOLS = ("findscu", "movescu", "getscu", "storescp", "storescu", "echoscu")
 
 def installed() -> bool:
     """Whether the tools are here."""
-    return all(_path(tool) for tool in TOOLS)
+    return all(path(tool) for tool in TOOLS)
 
 
-def _path(tool: str) -> str:
+def path(tool: str) -> str:
     """Where the tool is, and not pynetdicom's of the same name, which lies beside Python; "" if it is nowhere."""
     return shutil.which(tool, path=os.pathsep.join(FOLDERS)) or ""
 
@@ -38,7 +38,7 @@ def free_port() -> int:
 
 def run(tool: str, *arguments: str, ok: bool = True) -> str:
     """What a tool says; `ok`: it must end well."""
-    done = subprocess.run([_path(tool), *arguments], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    done = subprocess.run([path(tool), *arguments], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     said = done.stdout + done.stderr
     if ok and done.returncode:
         raise RuntimeError(f"{tool} ended with {done.returncode}:\n{said}")
@@ -57,7 +57,7 @@ def find(port: int, *keys: str, model: str = "-S", calling: str = "FINDSCU") -> 
 def receiver(folder: Path, port: int, *options: str) -> Iterator[None]:
     """A storescp that keeps what it receives in a folder, bit by bit; ready when entered."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [_path("storescp"), "+B", "-od", str(folder), *options, str(port)]
+    command = [path("storescp"), "+B", "-od", str(folder), *options, str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             _until_listening(port)

@@ -1,10 +1,7 @@
 """A scanner's worklist queries, by DCMTK's findscu and pynetdicom, of a node that is served."""
 
 import json
-import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ from pynetdicom import AE
 from typer.testing import CliRunner
 
 from lamelle.ops import cli
+from lamelle.testing import dcmtk as tools
 from lamelle.testing.node import Node
 from lamelle.testing.worklists import said, scheduled
 
@@ -48,16 +46,10 @@ DUMP = """
 """
 
 
-# pynetdicom brings a findscu of its own, which stands beside our Python.
-PLACES = os.pathsep.join(
-    place for place in os.environ["PATH"].split(os.pathsep) if Path(place) != Path(sys.executable).parent
-)
-
-
 def dcmtk(name: str) -> str:
     """The path of one of DCMTK's programs."""
-    found = shutil.which(name, path=PLACES)
-    if found is None:
+    found = tools.path(name)
+    if not found:
         pytest.skip(f"no {name}: DCMTK is not installed")
     return found
 
