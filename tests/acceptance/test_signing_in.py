@@ -189,8 +189,8 @@ def test_a_study_is_shared_and_withdrawn(enter: Enter) -> None:
     dialog.get_by_label("Une personne").last.fill("both")
     dialog.get_by_role("button", name=re.compile("both")).click()
     dialog.get_by_role("button", name="Partager").click()
-    line = dialog.get_by_role("listitem").filter(has_text="both")
-    expect(line).to_contain_text("Second avis")
+    line = dialog.get_by_role("listitem").filter(has_text="Second avis")
+    expect(line).to_contain_text("both")
     line.get_by_role("button", name=re.compile("Retirer")).click()
     expect(line).to_have_count(0)
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,7 +118,8 @@ def running(binaries: Path, folder: Path) -> Iterator[Server]:
             ]
             with (folder / f"{name}.log").open("wb") as log:
                 processes.append(subprocess.Popen(command, stdout=log, stderr=log))
-        _wait(ports["proxy"])
+        for name in (*SERVERS, "proxy"):
+            _wait(ports[name])
         yield Server(f"http://127.0.0.1:{ports['proxy']}")
     finally:
         for process in processes:
@@ -139,10 +140,10 @@ def make_bucket(server: Server, name: str) -> None:
     signature = base64.b64encode(hmac.new(server.secret_key.encode(), text.encode(), hashlib.sha1).digest()).decode()
     headers = {"Date": date, "Authorization": f"AWS {server.access_key}:{signature}"}
     connection = http.client.HTTPConnection(server.endpoint.removeprefix("http://"), timeout=20)
-    connection.request("PUT", f"/{name}", headers=headers)
-    answer = connection.getresponse()
-    assert answer.status == 200, answer.read()
-    connection.close()
+    with closing(connection):
+        connection.request("PUT", f"/{name}", headers=headers)
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
 
 
 def _ring(binaries: Path, etc: Path, name: str, port: int) -> None:

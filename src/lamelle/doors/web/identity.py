@@ -5,7 +5,7 @@ Times are ISO 8601 in UTC; null when there is none. `models.py` has the JSON of 
 
 from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from lamelle.access.model import Action, Purpose, Role
 from lamelle.doors.web.models import Model
@@ -323,9 +323,9 @@ class ShareNew(Model):
     """Share a study with a person or a place; until the end of `until`, or until withdrawn."""
 
     guest_kind: Literal["actor", "place"]
-    guest_id: int
+    guest_id: int = Field(ge=0, lt=2**63)
     purpose: Purpose
-    days: int | None = None
+    days: int | None = Field(None, ge=0, le=36_500)
     reason: str = ""
 
 
